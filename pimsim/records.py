@@ -1,0 +1,295 @@
+"""The plain frozen types that the passes hand to each other.
+
+Which question this module answers: *what exactly does one pass know of another?*
+
+No pass sees another's objects, only these records: the functional pass yields
+:class:`ActionCounts` and service cycles, cost yields :class:`ServiceTimes` and
+:class:`CostBreakdown`, timing yields a :class:`Timeline`, and ``simulate`` wires them into one
+:class:`Result`. Counts are exact integers, so a run can be costed again without simulating.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SourceKind = Literal["measured", "fitted", "published", "assumed"]
+"""How a number came to be; reports show which share of a total rests on ``assumed`` ones."""
+
+RESULT_FORMAT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a number comes from."""
+
+    reference: str
+    """Short citation, ``"Horowitz, ISSCC 2014"``."""
+    place: str
+    """Where in it: table, figure, equation, page or repository path."""
+    kind: SourceKind
+    node_nm: float | None = None
+    condition: str = ""
+    citation_key: str = ""
+    """Key of the BibTeX entry in ``pimsim/cost/data/references.bib``, empty for an assumption."""
+
+
+@dataclass(frozen=True, slots=True)
+class MacroCounts:
+    """What one operation did on the macros of one kind, summed over ``ActionCounts.inferences``."""
+
+    macro: str
+    """Name in ``Architecture.macros``."""
+    reads: int = 0
+    """Activations of at most ``active_rows`` word lines, summed over macros."""
+    conversions: int = 0
+    column_sum_histogram: tuple[int, ...] = ()
+    """How many conversions saw 0, 1, 2, ... conducting cells; length ``active_rows + 1``."""
+    driven_word_lines: int = 0
+    dummy_word_lines: int = 0
+    programmed_zeros: int = 0
+    programmed_ones: int = 0
+    program_pulses: int = 0
+    row_writes: int = 0
+    """Word-line write cycles for operands written at run time."""
+    shift_adds: Mapping[int, int] = field(default_factory=dict)
+    """Accumulator width [bit] → number of shift-and-add steps."""
+    saturations: int = 0
+    """Conversions that met the end of the converter's range."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCounts:
+    """How often one operation used a digital unit, summed over ``ActionCounts.inferences``."""
+
+    function: str
+    """Key in ``Architecture.units``: softmax, layer_norm, gelu, requantize."""
+    invocations_by_length: Mapping[int, int]
+    """Row length → number of rows."""
+    saturations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MovedBits:
+    """Bits moved for one operation, per place, summed over ``ActionCounts.inferences``."""
+
+    tile_buffer_read_bits: int = 0
+    tile_buffer_write_bits: int = 0
+    global_buffer_read_bits: int = 0
+    global_buffer_write_bits: int = 0
+    link_bits: int = 0
+    """Bits times router hops."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCounts:
+    """Everything that one operation did, in exact integers."""
+
+    op: str
+    inferences: int
+    """How many inferences the counts sum over."""
+    macros: tuple[MacroCounts, ...] = ()
+    units: tuple[UnitCounts, ...] = ()
+    moved: MovedBits = MovedBits()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTimes:
+    """How long each action occupies its resource, in integer picoseconds."""
+
+    read_ps: Mapping[str, int]
+    """Macro kind → one read: word-line activation and all conversions of shared converters."""
+    row_write_ps: Mapping[str, int]
+    """Writable macro kind → one word-line write cycle."""
+    unit_cycle_ps: int
+    """One clock cycle of the vector units."""
+    tile_buffer_bits_per_ns: float
+    global_buffer_bits_per_ns: float
+    link_bits_per_ns: float
+    router_delay_ps: int
+    kinds: Mapping[str, SourceKind]
+    """Resource class (``macro``, ``write``, ``vector_unit``, ``tile_buffer``, ``global_buffer``,
+    ``noc``) → how its time is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What the event-driven replay saw: one row per busy interval of a resource.
+
+    Arrays of equal length, sorted by start, then resource.
+    """
+
+    resources: tuple[str, ...]
+    """Names: ``"macro:mram:3"``, ``"unit:softmax:0"``, ``"noc"``, ..."""
+    resource_classes: tuple[str, ...]
+    """Class of each resource, a key of ``ServiceTimes.kinds``."""
+    ops: tuple[str, ...]
+    start_ps: NDArray[np.int64]
+    end_ps: NDArray[np.int64]
+    resource: NDArray[np.int32]
+    """Index into ``resources``."""
+    op: NDArray[np.int32]
+    """Index into ``ops``."""
+    token: NDArray[np.int32]
+    latency_ps: int
+    """Time of the last event: one inference, inputs in the global buffer to outputs in it."""
+    critical_path_ps: Mapping[str, int]
+    """``"<op>|<resource class>"`` → exclusive time on the critical path; sums to ``latency_ps``."""
+    reads: Mapping[str, int]
+    """Operation → macro reads, counted on their own; must equal the functional pass's."""
+    moved: Mapping[str, MovedBits]
+    """Operation → bits moved, counted on their own; must equal the mapping's."""
+    events: int
+    """Events the replay processed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostItem:
+    """One line of a roll-up: a component, what it spent or takes, and how well that is known."""
+
+    component: str
+    """Flat name such as ``"mram.adc"`` or ``"noc.link"``."""
+    op: str | None
+    """Operation the energy was spent on; ``None`` for leakage and for area."""
+    energy_pj: float
+    area_um2: float
+    model: str
+    """Registry name of the model that gave the number."""
+    kind: SourceKind
+    """The weakest kind among the constants behind the number."""
+    action: str = ""
+    actions: float = 0.0
+    """How many actions per inference."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostBreakdown:
+    """Energy of one inference and area of the chip under one cost variant."""
+
+    variant: str
+    items: tuple[CostItem, ...]
+    sources: tuple[Source, ...]
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of one isolated inference, leakage included. [pJ]"""
+        return sum(item.energy_pj for item in self.items)
+
+    @property
+    def area_um2(self) -> float:
+        """Area of the whole chip. [µm²]"""
+        return sum(item.area_um2 for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How right the chip's answers are, against labels and against float32."""
+
+    metric: str
+    higher_is_better: bool
+    samples: int
+    float32: float
+    integer: float
+    """The integer graph on an ideal chip."""
+    analog: tuple[float, ...]
+    """One value per Monte Carlo chip."""
+    agreement_ratio: float
+    """Share of answers equal to float32's, mean over chips."""
+    logit_snr_db: float
+    """Power of the float32 outputs over power of the deviation, over all chips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The same workload on another machine."""
+
+    name: str
+    kind: str
+    """``pim_simulated`` or ``gpu_roofline`` (later ``gpu_published``, ``gpu_measured``)."""
+    batch: int
+    precision: str
+    latency_us: float
+    energy_uj: float
+    scope: str
+    """What the numbers include and leave out."""
+    source: str
+    accuracy: float | None = None
+    area_mm2: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostVariant:
+    """The headline numbers of one named cost variant."""
+
+    name: str
+    energy_uj: float
+    area_mm2: float
+    tops_per_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """How a result came to be. The only part of it that differs between equal runs."""
+
+    pimsim_version: str
+    created: str
+    command: str
+    seed: int
+    samples: int
+    chips: int
+    batch: int
+    dims: Mapping[str, int]
+    threads: int
+    config_hash: str
+    workload_hash: str
+    overrides: tuple[str, ...]
+    models: Mapping[str, str]
+    """Role → registry name of every model used."""
+    ideal: tuple[str, ...]
+    """Non-idealities that the architecture leaves out, so that they are ideal."""
+    versions: Mapping[str, str]
+    wall_times_s: Mapping[str, float]
+    host: Mapping[str, str]
+    paths: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that one run found. :mod:`pimsim.report` turns it into frames, figures and files.
+
+    Numbers at the top are those of ``cost.default``. One inference is one batch of the workload.
+    """
+
+    manifest: Manifest
+    workload: Mapping[str, Any]
+    """``name``, ``parameters``, ``macs``."""
+    architecture_name: str
+    scheme: str
+    area_mm2: float
+    accuracy: Accuracy | None
+    latency_us: float
+    throughput_per_s: float
+    energy_uj: float
+    power_mw: float
+    tops_per_w: float
+    tops_per_mm2: float
+    cells_ratio: float
+    """Share of the chip's cells that hold something."""
+    area_ratio: float
+    """Share of the chip's macro area whose macros are used."""
+    energy_breakdown_uj: Mapping[str, float]
+    area_breakdown_mm2: Mapping[str, float]
+    latency_breakdown_us: Mapping[str, float]
+    assumed_energy_ratio: float
+    assumed_area_ratio: float
+    assumed_latency_ratio: float
+    cost_variants: tuple[CostVariant, ...]
+    baselines: tuple[Baseline, ...]
+    counts: tuple[ActionCounts, ...]
+    costs: tuple[CostBreakdown, ...]
+    """One per cost variant, the default first."""
+    timeline: Timeline
+    notes: tuple[str, ...] = ()
+    """What a reader must know: mechanisms of the named chip that this run does not model."""
