@@ -1,0 +1,254 @@
+"""Parts of a workload that contradict each other."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pimsim.errors import UnsupportedOpError, WorkloadError
+from pimsim.workload.checks import _OPERANDS, check_graph, check_samples, check_weights
+from pimsim.workload.graph import OP_KINDS, Samples, Workload
+from pimsim.workload.schema import parse
+
+Edit = Callable[..., dict[str, Any]]
+
+
+def test_every_kind_states_its_operand_count() -> None:
+    assert _OPERANDS.keys() == OP_KINDS
+
+
+def test_a_consistent_workload_passes(tiny: Workload) -> None:
+    check_graph(tiny, "here")
+    check_weights(tiny, "here")
+    assert tiny.samples is not None
+    check_samples(tiny, tiny.samples, "here")
+
+
+ACTIVATION = {"shape": ["batch", 2], "dtype": "float32", "kind": "activation"}
+GRAPH_PROBLEMS: tuple[tuple[tuple[str | int, ...], object, str], ...] = (
+    (
+        ("ops", 1, "inputs"),
+        ["fc2"],
+        "ops[1] 'answer': consumes 'fc2', which nothing produces; did you mean 'fc'?",
+    ),
+    (
+        ("ops", 0, "inputs", 0),
+        "answer",
+        (
+            "ops[0] 'fc': consumes 'answer', which op 'answer' produces only later; ops must stand "
+            "in execution order"
+        ),
+    ),
+    (
+        ("tensors", "lost"),
+        ACTIVATION,
+        "tensors.lost: declared, but no op produces it",
+    ),
+    (
+        ("ops", 1, "outputs"),
+        ["fc"],
+        "ops[1] 'answer': output 'fc' is produced already by op 'fc'",
+    ),
+    (
+        ("ops", 1, "outputs"),
+        ["fc.bias"],
+        "ops[1] 'answer': output 'fc.bias' is of kind 'weight', not activation",
+    ),
+    (("ops", 1, "outputs"), ["y"], "ops[1] 'answer': output 'y' is not in tensors"),
+    (
+        ("ops", 1, "name"),
+        "fc",
+        "ops[1] 'fc': another op has this name; names must be unique",
+    ),
+    (("outputs",), ["anwser"], "outputs: no op produces 'anwser'; did you mean 'answer'?"),
+    (("inputs",), ["z"], "inputs: 'z' is not in tensors; must be a tensor of kind 'input'"),
+    (
+        ("inputs",),
+        ["x", "fc"],
+        "inputs: 'fc' is of kind 'activation'; must be a tensor of kind 'input'",
+    ),
+    (
+        ("tensors", "mask"),
+        {**ACTIVATION, "kind": "input"},
+        "tensors.mask: is of kind 'input' but not listed in inputs",
+    ),
+    (
+        ("tensors", "x", "shape"),
+        ["bacth", 3],
+        "tensors.x.shape: size 'bacth': no dimension 'bacth'; did you mean 'batch'?",
+    ),
+    (
+        ("tensors", "x", "shape"),
+        ["batch - 1", 3],
+        "tensors.x.shape: size 'batch - 1' is 0; every axis needs at least 1",
+    ),
+    (("dims", "batch"), [8, 2], "dims.batch: smallest 8 is above largest 2"),
+    (
+        ("tensors", "fc.bias", "shape"),
+        ["batch"],
+        "tensors.fc.bias.shape: a stored tensor has fixed sizes, got ['batch']",
+    ),
+    (
+        ("tensors", "fc", "shape"),
+        ["batch", 5],
+        (
+            "ops[0] 'fc' (linear): gives shape (1, 2), but tensors.fc declares ['batch', 5]; trace "
+            "the model again"
+        ),
+    ),
+    (
+        ("tensors", "fc.weight", "shape"),
+        [3, 2],
+        (
+            "ops[0] 'fc' (linear): the weight must be (out, in) with the input's last axis as in "
+            "(inputs are (1, 3) and (3, 2) and (2,))"
+        ),
+    ),
+    (("ops", 1, "inputs"), ["fc", "x"], "ops[1] 'answer': kind 'softmax' takes 1 inputs, got 2"),
+    (("ops", 0, "inputs"), ["x"], "ops[0] 'fc': kind 'linear' takes 2 to 3 inputs, got 1"),
+)
+
+
+@pytest.mark.parametrize(("path", "value", "message"), GRAPH_PROBLEMS)
+def test_a_contradiction_in_the_graph_is_named(
+    edit: Edit, path: tuple[str | int, ...], value: object, message: str
+) -> None:
+    graph = parse(json.dumps(edit(*path, to=value)).encode(), "graph.json")
+    with pytest.raises(WorkloadError) as caught:
+        check_graph(graph, "graph.json")
+    assert str(caught.value) == f"graph.json: {message}"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "attributes", "found"),
+    [(["fc"], {}, "1 and no scalar"), (["fc", "fc"], {"scalar": 2.0}, "2 and a scalar")],
+)
+def test_a_sum_has_two_operands_or_a_scalar(
+    edit: Edit, inputs: list[str], attributes: dict[str, Any], found: str
+) -> None:
+    document = edit("ops", 1, "kind", to="add")
+    document["ops"][1] |= {"inputs": inputs, "attributes": attributes}
+    with pytest.raises(WorkloadError, match=f"one and the attribute 'scalar'; got {found}"):
+        check_graph(parse(json.dumps(document).encode(), "graph.json"), "graph.json")
+
+
+def test_a_kind_unknown_in_memory_is_refused_too(tiny: Workload) -> None:
+    wrong = replace(tiny, ops=(tiny.ops[0], replace(tiny.ops[1], kind="tanh")))
+    with pytest.raises(UnsupportedOpError, match="here: ops\\[1\\] 'answer': unknown kind 'tanh'"):
+        check_graph(wrong, "here")
+
+
+def test_symbolic_shapes_hold_at_the_largest_dimension_as_well(edit: Edit) -> None:
+    edit("tensors", "fc", "shape", to=[1, 2])  # right at batch 1 only
+    edit("tensors", "answer", "shape", to=[1, 2])
+    graph = parse(json.dumps(edit("task", to=None)).encode(), "graph.json")
+    with pytest.raises(WorkloadError, match=r"'fc' \(linear\): gives shape \(64, 2\), but"):
+        check_graph(graph, "graph.json")
+
+
+NAN_WEIGHT = np.array([[np.nan, 0, 0], [np.inf, 0, -np.inf]], np.float32)
+WEIGHT_PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"fc.bias": None}, "tensor 'fc.bias' of graph.json is missing; known: fc.weight"),
+    (
+        {"fc.wieght": np.ones(2, np.float32)},
+        "tensor 'fc.wieght' is not a weight of graph.json; did you mean 'fc.weight'?",
+    ),
+    (
+        {"fc.bias": np.ones(3, np.float32)},
+        (
+            "tensor 'fc.bias' has shape (3,), graph.json declares (2,); the two files are not of "
+            "one trace"
+        ),
+    ),
+    (
+        {"fc.bias": np.ones(2, np.float64)},
+        (
+            "tensor 'fc.bias' has element type float64, graph.json declares float32; the two files "
+            "are not of one trace"
+        ),
+    ),
+    (
+        {"fc.weight": NAN_WEIGHT},
+        (
+            "tensor 'fc.weight' has 3 of 6 values that are NaN or infinite; train or export the "
+            "model again"
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("change", "message"), WEIGHT_PROBLEMS)
+def test_weights_that_are_not_the_graphs(
+    tiny: Workload, change: dict[str, Any], message: str
+) -> None:
+    weights = {
+        name: value for name, value in {**tiny.weights, **change}.items() if value is not None
+    }
+    with pytest.raises(WorkloadError) as caught:
+        check_weights(replace(tiny, weights=weights), "w")
+    assert str(caught.value) == f"w: {message}"
+
+
+NAN_IMAGES = np.full((5, 3), np.nan, np.float32)
+SAMPLE_PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        {"evaluation": {"x": np.zeros((0, 3), np.float32)}},
+        "evaluation.x is empty; at least one sample is needed",
+    ),
+    (
+        {"calibration": {"x": np.zeros((0, 3), np.float32)}},
+        "calibration.x is empty; at least one sample is needed",
+    ),
+    ({"evaluation": {}}, "evaluation.x is missing"),
+    (
+        {"calibration": {"x": np.zeros((2, 3), np.float32), "y": np.zeros((2, 3), np.float32)}},
+        "calibration.y: graph.json has no such name; known: x",
+    ),
+    (
+        {"evaluation": {"x": np.zeros((5, 4), np.float32)}},
+        "evaluation: workload 'tiny', input 'x': expected shape (batch, 3), got (5, 4)",
+    ),
+    (
+        {"evaluation": {"x": np.zeros((5, 3))}},
+        (
+            "evaluation: workload 'tiny', input 'x': expected float32 of shape (batch, 3), got "
+            "element type float64; convert it"
+        ),
+    ),
+    (
+        {"evaluation": {"x": NAN_IMAGES}},
+        (
+            "evaluation.x has 15 of 15 values that are NaN or infinite; train or export the model "
+            "again"
+        ),
+    ),
+    (
+        {"labels": np.zeros(4, np.int64)},
+        "labels have shape (4,); one label is needed for each of the 5 evaluation samples",
+    ),
+    ({"labels": np.zeros(5, np.int32)}, "labels have element type int32, must be int64"),
+    ({"reference": {}}, "reference.answer is missing"),
+    (
+        {"reference": {"answer": np.zeros((4, 2), np.float32)}},
+        "reference.answer has shape (4, 2); the evaluation samples give (5, 2)",
+    ),
+    (
+        {"reference": {"answer": np.full((5, 2), np.inf, np.float32)}},
+        (
+            "reference.answer has 10 of 10 values that are NaN or infinite; train or export the "
+            "model again"
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("change", "message"), SAMPLE_PROBLEMS)
+def test_samples_that_do_not_fit(tiny: Workload, change: dict[str, Any], message: str) -> None:
+    assert tiny.samples is not None
+    samples: Samples = replace(tiny.samples, **change)
+    with pytest.raises(WorkloadError) as caught:
+        check_samples(tiny, samples, "s")
+    assert str(caught.value) == f"s: {message}"
