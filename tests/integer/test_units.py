@@ -1,0 +1,142 @@
+"""Every registered unit fulfils the contract, and no float hides in the package."""
+
+import ast
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pimsim.integer
+from pimsim.errors import NotFoundError
+from pimsim.integer import (
+    DyadicAdd,
+    DyadicRequantize,
+    IBertGelu,
+    IBertLayerNorm,
+    IBertSoftmax,
+)
+from pimsim.registry import UNITS
+from pimsim.testing import check_integer_unit
+
+CODES = np.random.default_rng(0).integers(-(2**15), 2**15, (5, 8)).astype(np.int16)
+SAMPLES = {
+    "dyadic_add": (
+        DyadicAdd(
+            multipliers=(20000, (1 << 14,) * 8), shifts=(14, 18), input_bits=(16, 16), output_bits=8
+        ),
+        (CODES, CODES[::-1]),
+    ),
+    "dyadic_requantize": (
+        DyadicRequantize(multiplier=20000, shift=20, input_bits=16, output_bits=8),
+        (CODES,),
+    ),
+    "ibert_gelu": (IBertGelu(q_clip=2501, q_c=6925207, input_bits=16), (CODES,)),
+    "ibert_layer_norm": (
+        IBertLayerNorm(gain=(9, 8, 7, 6, 5, 4, 3, 2), bias=(1,) * 8, epsilon=3, input_bits=16),
+        (CODES,),
+    ),
+    "ibert_softmax": (
+        IBertSoftmax(
+            q_ln2=693, q_b=2707, q_c=2792115, input_bits=16, output_bits=7, rounding="half_up"
+        ),
+        (CODES,),
+    ),
+}
+SOURCES = sorted(Path(pimsim.integer.__file__).parent.glob("*.py"))
+FLOAT_NAMES = frozenset(
+    {
+        "float",
+        "float16",
+        "float32",
+        "float64",
+        "float128",
+        "longdouble",
+        "half",
+        "single",
+        "double",
+        "floating",
+        "inexact",
+        "complex",
+        "complex64",
+        "complex128",
+        "sqrt",
+        "exp",
+        "log",
+        "log2",
+        "mean",
+        "average",
+        "std",
+        "var",
+        "true_divide",
+        "divide",
+        "reciprocal",
+        "power",
+        "rint",
+        "round",
+        "around",
+        "ceil",
+        "floor",
+        "trunc",
+        "ldexp",
+        "frexp",
+    }
+)
+
+
+def test_every_registered_unit_has_a_sample_here():
+    assert set(SAMPLES) == {name for name in UNITS.names() if not name.startswith("fp32_")}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_contract_holds(name):
+    unit, operands = SAMPLES[name]
+    assert UNITS[name] is type(unit)
+    assert unit.name == name
+    check_integer_unit(unit, *operands)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_units_are_values(name):
+    """Frozen, hashable, equal by constants, and they travel between processes."""
+    unit, _ = SAMPLES[name]
+    copy = pickle.loads(pickle.dumps(unit))  # noqa: S301  our own bytes
+    assert copy == unit
+    assert hash(copy) == hash(unit)
+    with pytest.raises(AttributeError):
+        unit.input_bits = 3
+
+
+def test_leading_axes_are_rows():
+    for unit, operands in SAMPLES.values():
+        stacked = [np.stack([operand, operand[::-1]]) for operand in operands]
+        flat = [operand.reshape(-1, 8) for operand in stacked]
+        assert np.array_equal(unit(*stacked).values.reshape(-1, 8), unit(*flat).values)
+
+
+def test_an_unknown_unit_gets_the_nearest_name():
+    with pytest.raises(NotFoundError, match="unknown digital unit 'ibert_softmx'; did you mean"):
+        UNITS["ibert_softmx"]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_the_package_computes_with_integers_only(source):
+    """No float literal, no true division, no name of a float type or function."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        where = f"{source.name}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Constant):
+            assert not isinstance(node.value, float | complex), where
+        if isinstance(node, ast.BinOp | ast.AugAssign):
+            assert not isinstance(node.op, ast.Div), where
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            assert name not in FLOAT_NAMES, f"{where}: {name}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] + [getattr(node, "module", "")]
+            assert not {"math", "cmath", "decimal", "random", "scipy"} & set(modules), where
+
+
+def test_sources_were_found():
+    assert {"requantize", "ibert_softmax", "ibert_gelu", "ibert_layer_norm"} <= {
+        path.stem for path in SOURCES
+    }
