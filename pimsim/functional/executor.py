@@ -1,0 +1,225 @@
+"""Executes the quantized graph on real samples.
+
+Which question this module answers: *what comes out, what was done for it, in how many cycles?*
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pimsim.errors import SimulationError
+from pimsim.functional.engines import ProductEngine, ProductOutput
+from pimsim.mapping.mapped import MappedOp, MappedWorkload
+from pimsim.quantization.quantized import QuantizedOp
+from pimsim.records import ActionCounts, MacroCounts, MovedBits, UnitCounts
+from pimsim.workload.shapes import elements
+
+_CHUNK_ELEMENTS: Final = 1 << 24
+"""Elements of the largest tensor of one chunk of samples: bounds memory, moves no result."""
+
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionalRun:
+    """What one engine made of the samples."""
+
+    outputs: Mapping[str, NDArray[np.float32]]
+    """Output of the workload → values, first axis = sample."""
+    counts: tuple[ActionCounts, ...]
+    """One per mapped operation, summed over the samples; no macros from an ideal engine."""
+    service_cycles: Mapping[str, NDArray[np.int32]]
+    """Product → (tokens, row blocks) of the first inference, heads in lock-step."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Running sums over chunks."""
+
+    macros: dict[str, MacroCounts] = field(default_factory=dict)
+    saturations: dict[str, int] = field(default_factory=dict)
+    cycles: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    outputs: dict[str, list[Values]] = field(default_factory=dict)
+
+
+def execute(
+    mapped: MappedWorkload,
+    inputs: Mapping[str, Values],
+    engine: ProductEngine,
+    *,
+    advance: Callable[[int], None] | None = None,
+) -> FunctionalRun:
+    """Run all samples through the quantized graph.
+
+    Parameters
+    ----------
+    mapped
+        A mapped workload with weights.
+    inputs
+        Input → values, first axis = sample; a whole number of inferences (batches).
+    engine
+        Computes the products.
+    advance
+        Called with the number of samples × products done, for a progress bar.
+
+    Raises
+    ------
+    SimulationError
+        If the workload is shape-only.
+    """
+    if mapped.quantized.shape_only:
+        raise SimulationError("a shape-only workload has no values to run")
+    samples = len(next(iter(inputs.values())))
+    size = chunk_samples(mapped)
+    tally = _Tally()
+    for start in range(0, samples, size):
+        chunk = {name: values[start : start + size] for name, values in inputs.items()}
+        _Chunk(mapped, engine, start, tally, advance).run(chunk)
+    outputs = {name: np.concatenate(parts) for name, parts in tally.outputs.items()}
+    counts = tuple(_counts(op, tally, samples, mapped.dims["batch"]) for op in mapped.ops)
+    return FunctionalRun(outputs, counts, tally.cycles)
+
+
+def chunk_samples(mapped: MappedWorkload) -> int:
+    """Samples that are run together, a multiple of the batch."""
+    batch = mapped.dims["batch"]
+    per_batch = max(
+        elements(tensor.shape, mapped.dims) for tensor in mapped.quantized.tensors.values()
+    )
+    return max(1, _CHUNK_ELEMENTS // per_batch) * batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """One chunk of samples on its way through the graph."""
+
+    mapped: MappedWorkload
+    engine: ProductEngine
+    first_sample: int
+    tally: _Tally
+    advance: Callable[[int], None] | None
+
+    def run(self, inputs: Mapping[str, Values]) -> None:
+        graph = self.mapped.quantized
+        values: dict[str, Values] = dict(inputs)
+        samples = len(next(iter(inputs.values())))
+        dims = {**self.mapped.dims, "batch": samples}
+        last_use = {name: index for index, op in enumerate(graph.ops) for name in op.inputs}
+        for index, op in enumerate(graph.ops):
+            operands = [values[name] for name in op.inputs]
+            if op.is_product:
+                values[op.output] = self._product(op, operands, samples)
+            else:
+                values[op.output] = self._digital(op, operands, dims)
+            for name in op.inputs:
+                if last_use[name] == index:
+                    values.pop(name, None)
+        for name in graph.outputs:
+            self.tally.outputs.setdefault(name, []).append(values[f"{name}.real"])
+
+    def _digital(self, op: QuantizedOp, operands: list[Values], dims: Mapping[str, int]) -> Values:
+        if op.execute is None:
+            raise SimulationError(f"op {op.name!r} has nothing to execute")
+        output = op.execute(operands, dims)
+        if output.saturations:
+            total = self.tally.saturations.get(op.name, 0) + output.saturations
+            self.tally.saturations[op.name] = total
+        return output.values
+
+    def _product(self, op: QuantizedOp, operands: list[Values], samples: int) -> Values:
+        mapped = self.mapped.op(op.name)
+        driven = operands[0]
+        if op.kind == "static_product":
+            flat = driven.reshape(-1, driven.shape[-1])
+            vectors = len(flat) // samples
+            output = self.engine.static(mapped, flat, self.first_sample * vectors)
+            shape = (*driven.shape[:-1], output.values.shape[-1])
+        else:
+            stored = operands[1]
+            by_head = driven.reshape(samples, -1, *driven.shape[-2:])
+            cells = stored.reshape(samples, -1, *stored.shape[-2:])
+            vectors = by_head.shape[1] * by_head.shape[2]
+            output = self.engine.dynamic(mapped, by_head, cells, self.first_sample * vectors)
+            shape = (*driven.shape[:-1], stored.shape[-1])
+        self._record(mapped, output)
+        if self.advance is not None:
+            self.advance(samples)
+        return output.values.reshape(shape)
+
+    def _record(self, mapped: MappedOp, output: ProductOutput) -> None:
+        name, tally = mapped.op.name, self.tally
+        if output.counts is not None:
+            earlier = tally.macros.get(name)
+            tally.macros[name] = (
+                output.counts if earlier is None else add_counts(earlier, output.counts)
+            )
+        if output.service_cycles is not None and name not in tally.cycles:
+            tally.cycles[name] = representative_cycles(mapped, output.service_cycles)
+
+
+def representative_cycles(mapped: MappedOp, cycles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Cycles of the first inference, (tokens, row blocks); the slowest head sets the pace."""
+    placement = mapped.placement
+    if placement is None:
+        raise SimulationError(f"op {mapped.op.name!r} has no macros")
+    instances, vectors = placement.instances, placement.input_vectors
+    batches = mapped.tokens // vectors if placement.instances > 1 else 1
+    first = cycles[: mapped.tokens * instances].reshape(batches, instances, -1, cycles.shape[1])
+    slowest: NDArray[np.int32] = first.max(axis=1).reshape(mapped.tokens, cycles.shape[1])
+    return slowest
+
+
+def add_counts(a: MacroCounts, b: MacroCounts) -> MacroCounts:
+    """Sum the counts of two parts of one operation."""
+    widths = {**a.shift_adds, **b.shift_adds}
+    return replace(
+        a,
+        reads=a.reads + b.reads,
+        conversions=a.conversions + b.conversions,
+        column_sum_histogram=tuple(
+            x + y for x, y in zip(a.column_sum_histogram, b.column_sum_histogram, strict=True)
+        ),
+        driven_word_lines=a.driven_word_lines + b.driven_word_lines,
+        dummy_word_lines=a.dummy_word_lines + b.dummy_word_lines,
+        programmed_zeros=a.programmed_zeros + b.programmed_zeros,
+        programmed_ones=a.programmed_ones + b.programmed_ones,
+        program_pulses=a.program_pulses + b.program_pulses,
+        row_writes=a.row_writes + b.row_writes,
+        shift_adds={w: a.shift_adds.get(w, 0) + b.shift_adds.get(w, 0) for w in sorted(widths)},
+        saturations=a.saturations + b.saturations,
+    )
+
+
+def _counts(mapped: MappedOp, tally: _Tally, samples: int, batch: int) -> ActionCounts:
+    inferences = math.ceil(samples / batch)
+    macros = tally.macros.get(mapped.op.name)
+    return ActionCounts(
+        op=mapped.op.name,
+        inferences=inferences,
+        macros=() if macros is None else (macros,),
+        units=unit_counts(mapped, inferences, tally.saturations.get(mapped.op.name, 0)),
+        moved=times(mapped.moved, inferences),
+    )
+
+
+def unit_counts(mapped: MappedOp, inferences: int, saturations: int = 0) -> tuple[UnitCounts, ...]:
+    """How often the operation used its digital unit."""
+    if mapped.unit is None:
+        return ()
+    rows = {mapped.unit.length: mapped.unit.rows * inferences}
+    return (UnitCounts(mapped.unit.function, rows, saturations),)
+
+
+def times(moved: MovedBits, inferences: int) -> MovedBits:
+    """Movement of several inferences."""
+    return MovedBits(
+        tile_buffer_read_bits=moved.tile_buffer_read_bits * inferences,
+        tile_buffer_write_bits=moved.tile_buffer_write_bits * inferences,
+        global_buffer_read_bits=moved.global_buffer_read_bits * inferences,
+        global_buffer_write_bits=moved.global_buffer_write_bits * inferences,
+        link_bits=moved.link_bits * inferences,
+    )
