@@ -1,0 +1,344 @@
+"""The architecture file as frozen models: one attribute per YAML key.
+
+Which question this module answers: *what can be said about a chip, in which units and bounds?*
+
+The top-level keys are fixed; sections gain keys, none is renamed. A non-ideality that is absent
+(``None``) is ideal, and a run's manifest lists it as such (:func:`ideal_parts`).
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pimsim.config.base import Config, known_in
+from pimsim.registry import (
+    ADC_MODELS,
+    CELL_MODELS,
+    COST_MODELS,
+    SCHEMES,
+    TIMING_UNITS,
+    UNITS,
+    ZERO_SKIPPING,
+)
+
+SCHEMA_VERSION = 1
+
+UnitModel = Annotated[str, AfterValidator(known_in(UNITS))]
+SchemeModel = Annotated[str, AfterValidator(known_in(SCHEMES))]
+AdcModel = Annotated[str, AfterValidator(known_in(ADC_MODELS))]
+CellModel = Annotated[str, AfterValidator(known_in(CELL_MODELS))]
+ZeroSkippingModel = Annotated[str, AfterValidator(known_in(ZERO_SKIPPING))]
+CostModel = Annotated[str, AfterValidator(known_in(COST_MODELS))]
+NocModel = Annotated[str, AfterValidator(known_in(TIMING_UNITS))]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+Operand = Literal["static", "dynamic"]
+
+
+class Cell(Config):
+    """One memory cell of a crossbar."""
+
+    model: CellModel
+    bits: int = Field(ge=1, le=1)
+    """Bits stored per cell; one so far."""
+    on_off_ratio: float | None = Field(default=None, gt=1)
+    """On current over off current; absent: the off current is zero."""
+    sigma_on_ratio: float | None = Field(default=None, ge=0, le=1)
+    """Standard deviation of the on current from cell to cell, relative to one LSB
+    (on current minus off current); drawn once per chip. Absent: no variation."""
+    sigma_off_ratio: float | None = Field(default=None, ge=0, le=1)
+    """The same for the off current; absent: ``sigma_on_ratio / on_off_ratio``."""
+
+
+class Crossbar(Config):
+    """An array of cells with word lines along the rows and bit lines along the columns."""
+
+    rows: int = Field(ge=1, le=65536)
+    cols: int = Field(ge=1, le=65536)
+    active_rows: int = Field(ge=1, le=65536)
+    """Word lines driven at once by one read; dummy word lines top up a shorter group."""
+    cell: Cell
+
+    @model_validator(mode="after")
+    def _active_rows_exist(self) -> Self:
+        if self.active_rows > self.rows:
+            raise ValueError(f"active_rows ({self.active_rows}) cannot exceed rows ({self.rows})")
+        return self
+
+
+class Weights(Config):
+    """How a stored operand is spread over cells."""
+
+    coding: Literal["twos_complement"]
+    """Slice ``b`` holds bit ``b``; the highest slice counts negatively."""
+    bits: int = Field(ge=2, le=16)
+
+
+class Inputs(Config):
+    """How a driven operand is spread over reads."""
+
+    coding: Literal["twos_complement", "unsigned"]
+    """Bit-plane ``b`` weighs ``2**b``; in two's complement the highest counts negatively."""
+    bits: int = Field(ge=1, le=16)
+    bits_per_cycle: int = Field(ge=1, le=1)
+    """Bits driven at once on a word line; one so far: there is no DAC."""
+
+
+class ZeroSkipping(Config):
+    """Which zero input bits cost no read."""
+
+    model: ZeroSkippingModel
+
+
+class Adc(Config):
+    """Column converter of one macro; exactly one of ``levels`` and ``bits``."""
+
+    model: AdcModel
+    levels: int | None = Field(default=None, ge=2, le=65536)
+    """Number of output codes, ``0 .. levels - 1``."""
+    bits: int | None = Field(default=None, ge=1, le=16)
+    """Resolution: ``2**bits`` codes."""
+    columns_per_adc: int = Field(ge=1, le=65536)
+    """Columns that share one converter through a multiplexer."""
+    conversion_time_ns: float = Field(gt=0, le=1e6)
+    noise_ratio: float | None = Field(default=None, ge=0, le=1)
+    """Input-referred Gaussian noise of one conversion, rms, relative to full scale; absent: none."""
+    reference: Literal["fixed", "replica"]
+    """What the decision levels follow. Equal at the nominal corner, the only one modelled yet."""
+    trim: Literal["none", "nominal"]
+    """Offset and gain correction. Without offset and gain errors, none modelled yet, both are equal."""
+
+    @model_validator(mode="after")
+    def _one_resolution(self) -> Self:
+        if (self.levels is None) == (self.bits is None):
+            given = "neither" if self.levels is None else "both"
+            raise ValueError(f"give exactly one of 'levels' and 'bits', found {given}")
+        return self
+
+    @property
+    def codes(self) -> int:
+        """Number of output codes."""
+        return self.levels if self.levels is not None else 1 << (self.bits or 0)
+
+
+class Write(Config):
+    """How a writable macro takes operands at run time."""
+
+    port: Literal["row"]
+    """One word line of cells per write cycle."""
+    cycle_time_ns: float = Field(gt=0, le=1e6)
+
+
+class Macro(Config):
+    """One crossbar with its periphery: drivers, converters, shift-and-add."""
+
+    writable: bool
+    """Whether operands computed at run time may live here."""
+    sync: Literal["plane", "vector"]
+    """When row blocks wait for each other: after every bit-plane, or after the whole vector."""
+    crossbar: Crossbar
+    weights: Weights
+    inputs: Inputs
+    zero_skipping: ZeroSkipping
+    read_time_ns: float = Field(gt=0, le=1e6)
+    """Word-line activation until the columns can be sampled."""
+    adc: Adc
+    write: Write | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.weights.bits > self.crossbar.cols:
+            raise ValueError(
+                f"weights.bits ({self.weights.bits}) need as many columns, crossbar.cols is "
+                f"{self.crossbar.cols}"
+            )
+        if self.adc.columns_per_adc > self.crossbar.cols:
+            raise ValueError(
+                f"adc.columns_per_adc ({self.adc.columns_per_adc}) cannot exceed crossbar.cols "
+                f"({self.crossbar.cols})"
+            )
+        if self.writable != (self.write is not None):
+            raise ValueError(
+                "a writable macro needs a 'write' section, a read-only one must not have it"
+            )
+        return self
+
+    @property
+    def lsb_per_code(self) -> int:
+        """Input steps between neighbouring codes: the smallest integer that covers the range.
+
+        With ``codes * lsb_per_code >= active_rows`` only the all-ones sum of a converter with
+        exactly ``active_rows`` codes saturates; it is then counted. One step is the current of one
+        conducting cell. [LSB]
+        """
+        return -(-self.crossbar.active_rows // self.adc.codes)
+
+    @property
+    def logical_cols(self) -> int:
+        """Matrix columns that fit side by side with all their slices."""
+        return self.crossbar.cols // self.weights.bits
+
+
+class Unit(Config):
+    """One kind of digital vector unit; every tile has one."""
+
+    model: UnitModel
+    lanes: int = Field(ge=1, le=65536)
+    """Elements processed per clock cycle and pass."""
+
+
+class Units(Config):
+    """The digital functions between the products."""
+
+    softmax: Unit
+    layer_norm: Unit
+    gelu: Unit
+    requantize: Unit
+    """Rescaling of products and of residual additions."""
+
+
+class Buffer(Config):
+    """On-chip memory for activations."""
+
+    capacity_bytes: int = Field(ge=1, le=1 << 40)
+    bandwidth_bits_per_ns: float = Field(gt=0, le=1e9)
+
+
+class Tile(Config):
+    """Macros, one buffer, one set of vector units and one router port."""
+
+    macros: dict[str, Annotated[int, Field(ge=0, le=1 << 20)]]
+    """Macro name → how many of them a tile holds."""
+    buffer: Buffer
+
+
+class Noc(Config):
+    """Network between the tiles."""
+
+    model: NocModel
+    link_bits_per_ns: float = Field(gt=0, le=1e9)
+    router_delay_ns: float = Field(ge=0, le=1e6)
+
+
+class Chip(Config):
+    """Tiles and what they share."""
+
+    tiles: int = Field(ge=1, le=1 << 20)
+    clock_ghz: float = Field(gt=0, le=100)
+    """Clock of the digital units."""
+    noc: Noc
+    global_buffer: Buffer
+    memory: None = None
+    """Off-chip memory; none is modelled yet, so all weights and activations live on the chip."""
+
+
+class Mapping(Config):
+    """How a workload is laid onto the macros and scheduled."""
+
+    policy: Literal["layer_order"]
+    time_multiplex: Literal[False]
+    """Reprogramming macros during an inference; not modelled yet."""
+    dataflow: Literal["layer_by_layer"]
+
+
+class Numerics(Config):
+    """Which integers stand for which reals."""
+
+    scheme: SchemeModel
+
+
+class Pvt(Config):
+    """Process corner, supply and temperature of the run; the nominal corner so far."""
+
+    process: Literal["tt"]
+    supply_v: float = Field(ge=0.4, le=1.3)
+    """Supply of the digital logic; scales its energy."""
+    temperature_degc: float = Field(ge=25, le=25)
+
+
+class CostModels(Config):
+    """The energy and area model of each component family, by registry name."""
+
+    flash_adc: CostModel = "flash_comparators"
+    sar_adc: CostModel = "survey_regression"
+    crossbar: CostModel = "cell_read_write"
+    shift_add: CostModel = "digital_operations"
+    units: CostModel = "digital_operations"
+    buffer: CostModel = "sram_buffer"
+    noc: CostModel = "mesh_router"
+
+
+class Cost(Config):
+    """Named cost variants; ``default`` is the one whose numbers head a report."""
+
+    default: Name
+    variants: dict[Name, CostModels] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> Self:
+        if self.default not in self.variants:
+            raise ValueError(
+                f"default {self.default!r} is not one of the variants: {', '.join(self.variants)}"
+            )
+        return self
+
+
+class Architecture(Config):
+    """One chip, as its YAML file describes it."""
+
+    schema_version: Literal[1]
+    name: Name
+    description: str = ""
+    """One line for ``pimsim list``."""
+    notes: tuple[str, ...] = Field(default=(), strict=False)
+    """What a reader of a report must know, such as mechanisms of the real chip left out."""
+    node_nm: float = Field(ge=7, le=180)
+    macros: dict[Name, Macro] = Field(min_length=1)
+    units: Units
+    tile: Tile
+    chip: Chip
+    mapping: Mapping
+    numerics: Numerics
+    pvt: Pvt
+    cost: Cost
+
+    @model_validator(mode="after")
+    def _tiles_hold_known_macros(self) -> Self:
+        unknown = sorted(set(self.tile.macros) - set(self.macros))
+        if unknown:
+            raise ValueError(
+                f"tile.macros names {', '.join(unknown)}, but macros has only "
+                f"{', '.join(self.macros)}"
+            )
+        return self
+
+    def macro_for(self, operand: Operand) -> str | None:
+        """Name of the macro kind that holds static weights or dynamic operands, if there is one.
+
+        Static weights go to the first read-only kind in file order, dynamic operands to the first
+        writable kind; a chip with only writable macros holds both in them.
+        """
+        present = [name for name in self.macros if self.tile.macros.get(name, 0) > 0]
+        writable = [name for name in present if self.macros[name].writable]
+        read_only = [name for name in present if not self.macros[name].writable]
+        candidates = writable if operand == "dynamic" else read_only + writable
+        return candidates[0] if candidates else None
+
+
+def ideal_parts(architecture: Architecture) -> tuple[str, ...]:
+    """List the non-idealities that the file leaves out, as dotted paths.
+
+    Examples
+    --------
+    An ADC without ``noise_ratio`` yields ``"macros.mram.adc.noise_ratio"``.
+    """
+    ideal = []
+    for name, macro in architecture.macros.items():
+        cell, prefix = macro.crossbar.cell, f"macros.{name}"
+        parts = {
+            f"{prefix}.crossbar.cell.on_off_ratio": cell.on_off_ratio,
+            f"{prefix}.crossbar.cell.sigma_on_ratio": cell.sigma_on_ratio,
+            f"{prefix}.adc.noise_ratio": macro.adc.noise_ratio,
+        }
+        ideal += [path for path, value in parts.items() if value is None]
+    return tuple(ideal)
