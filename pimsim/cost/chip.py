@@ -1,0 +1,137 @@
+"""The cost models of one chip under one cost variant, looked up and evaluated once.
+
+Which question this module answers: *which model costs which component of this chip, and what does
+each instance cost?*
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pimsim.config.architecture import Adc, Architecture, CostModels, Macro
+from pimsim.cost.adc import ConverterCost
+from pimsim.cost.crossbar import CrossbarCost
+from pimsim.cost.digital import DigitalCosts, shift_add_area_um2
+from pimsim.cost.memory import BufferCost
+from pimsim.cost.noc import NocCost
+from pimsim.cost.sourced import Sourced
+from pimsim.cost.technology import OperatingPoint
+from pimsim.cost.unit_hardware import built_hardware, unit_area_um2
+from pimsim.errors import ModelRangeError, NotFoundError, nearest
+from pimsim.registry import COST_MODELS
+
+UNIT_FUNCTIONS = ("softmax", "layer_norm", "gelu", "requantize")
+"""Keys of ``Architecture.units``."""
+
+
+@dataclass(frozen=True, slots=True)
+class MacroCost:
+    """What one macro costs."""
+
+    crossbar: CrossbarCost
+    converter: ConverterCost
+    converter_model: str
+    converters: int
+    shift_add_area_um2: Sourced
+
+
+@dataclass(frozen=True, slots=True)
+class ChipCost:
+    """What the instances of every component of one chip cost."""
+
+    architecture: Architecture
+    models: CostModels
+    point: OperatingPoint
+    macros: Mapping[str, MacroCost]
+    shift_adds: DigitalCosts
+    unit_operations: DigitalCosts
+    unit_areas_um2: Mapping[str, Sourced]
+    """Function → one unit."""
+    tile_buffer: BufferCost
+    global_buffer: BufferCost
+    noc: NocCost
+
+
+def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
+    """Look up and evaluate the cost models of one variant.
+
+    Parameters
+    ----------
+    architecture
+        The chip.
+    variant
+        A key of ``cost.variants``.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such variant.
+    ModelRangeError
+        If a component lies outside the range of its model; the message names the component.
+    """
+    variants = architecture.cost.variants
+    if variant not in variants:
+        raise NotFoundError(
+            f"architecture {architecture.name!r} has no cost variant {variant!r}"
+            f"{nearest(variant, variants)}"
+        )
+    models = variants[variant]
+    point = OperatingPoint(architecture.node_nm, architecture.pvt.supply_v)
+    shift_adds = COST_MODELS[models.shift_add](point)
+    unit_operations = COST_MODELS[models.units](point)
+    buffer = COST_MODELS[models.buffer]
+    return ChipCost(
+        architecture=architecture,
+        models=models,
+        point=point,
+        macros={
+            name: _macro_cost(name, macro, models, point, shift_adds)
+            for name, macro in architecture.macros.items()
+        },
+        shift_adds=shift_adds,
+        unit_operations=unit_operations,
+        unit_areas_um2={
+            function: _unit_area_um2(architecture, function, unit_operations)
+            for function in UNIT_FUNCTIONS
+        },
+        tile_buffer=buffer(architecture.tile.buffer.capacity_bytes, point),
+        global_buffer=buffer(architecture.chip.global_buffer.capacity_bytes, point),
+        noc=COST_MODELS[models.noc](architecture.chip.noc.model, point),
+    )
+
+
+def converter_model(adc: Adc, models: CostModels) -> str:
+    """Name of the cost model of a converter.
+
+    Raises
+    ------
+    NotFoundError
+        If the variant names no cost model for this kind of converter.
+    """
+    named = {"flash": models.flash_adc, "sar": models.sar_adc}
+    if adc.model not in named:
+        raise NotFoundError(
+            f"no cost variant names a model for ADC {adc.model!r}{nearest(adc.model, named)}"
+        )
+    return named[adc.model]
+
+
+def _macro_cost(
+    name: str, macro: Macro, models: CostModels, point: OperatingPoint, shift_adds: DigitalCosts
+) -> MacroCost:
+    model = converter_model(macro.adc, models)
+    try:
+        converter = COST_MODELS[model](macro.adc, point)
+    except ModelRangeError as error:
+        raise ModelRangeError(f"macros.{name}.adc: {error}") from None
+    return MacroCost(
+        crossbar=COST_MODELS[models.crossbar](macro, point),
+        converter=converter,
+        converter_model=model,
+        converters=-(-macro.crossbar.cols // macro.adc.columns_per_adc),
+        shift_add_area_um2=shift_add_area_um2(macro, shift_adds),
+    )
+
+
+def _unit_area_um2(architecture: Architecture, function: str, costs: DigitalCosts) -> Sourced:
+    unit = getattr(architecture.units, function)
+    return unit_area_um2(built_hardware(unit.model), unit.lanes, costs)
