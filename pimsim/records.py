@@ -209,9 +209,12 @@ class Baseline:
     kind: str
     """``pim_simulated`` or ``gpu_roofline`` (later ``gpu_published``, ``gpu_measured``)."""
     batch: int
+    """Inputs processed together."""
     precision: str
     latency_us: float
+    """Of the whole batch."""
     energy_uj: float
+    """Of one input of the batch."""
     scope: str
     """What the numbers include and leave out."""
     source: str

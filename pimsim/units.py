@@ -9,8 +9,12 @@ Every name of a dimensional quantity ends in its unit. pJ, ns, mW and GHz are co
 from typing import Final
 
 UNIT_SUFFIXES: Final = frozenset(
-    """pj ns mw ghz v mv ua usiemens ohm ff nm um um2 degc s bits bytes bits_per_ns bytes_per_ns
-    lsb db ps us uj mm2 per_s tops_per_w tops_per_mm2 ratio exponent coefficient""".split()
+    {
+        *("pj", "ns", "mw", "ghz", "v", "mv", "ua", "usiemens", "ohm", "ff", "nm", "um", "um2"),
+        *("degc", "s", "bits", "bytes", "bits_per_ns", "bytes_per_ns", "lsb", "db", "ps"),
+        *("us", "uj", "mm2", "per_s", "tops_per_w", "tops_per_mm2"),
+        *("ratio", "exponent", "coefficient"),
+    }
 )
 """Every allowed ending of a dimensional or dimensionless float name (counts are plural nouns)."""
 

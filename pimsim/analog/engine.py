@@ -26,7 +26,6 @@ from pimsim.analog.blocks import (
     BlockJob,
     Drives,
     Tally,
-    accumulator_bits,
     draw_blocks,
     is_signed,
 )
@@ -268,7 +267,7 @@ def _output(
         column_sum_histogram=tuple(int(n) for n in tally.histogram),
         driven_word_lines=driven,
         dummy_word_lines=reads * active - driven,
-        shift_adds={accumulator_bits(macro, widest): conversions},
+        shift_adds={macro.accumulator_bits(widest): conversions},
         saturations=tally.saturations,
     )
     return MvmOutput(values, cycles, ActionCounts("", len(values), (counts,)))

@@ -157,7 +157,8 @@ def predict(
     Returns
     -------
     Baseline
-        ``latency_us`` is that of the whole batch [µs], ``energy_uj`` that of one inference [µJ].
+        ``latency_us`` is that of the whole batch [µs], ``energy_uj`` that of one inference of it
+        [µJ].
 
     Raises
     ------
@@ -199,7 +200,7 @@ def predict(
         energy_uj=device.board_power_mw / _MW_PER_W * latency_us / batch,
         scope=(
             f"board incl. its memory; excludes host and transfers; {launches} kernels; latency of "
-            f"a batch of {batch}, energy per inference; all kernels in {precision}"
+            f"a batch of {batch}, energy per input; all kernels in {precision}"
         ),
         source=(
             f"roofline: {device.data_sheet}; calibrated on {device.calibration}; board power of "

@@ -102,11 +102,11 @@ class Adc(Config):
     """Columns that share one converter through a multiplexer."""
     conversion_time_ns: float = Field(gt=0, le=1e6)
     noise_ratio: float | None = Field(default=None, ge=0, le=1)
-    """Input-referred Gaussian noise of one conversion, rms, relative to full scale; absent: none."""
+    """Input-referred Gaussian noise of a conversion, rms, over full scale; absent: none."""
     reference: Literal["fixed", "replica"]
     """What the decision levels follow. Equal at the nominal corner, the only one modelled yet."""
     trim: Literal["none", "nominal"]
-    """Offset and gain correction. Without offset and gain errors, none modelled yet, both are equal."""
+    """Offset and gain correction. Without such errors, not modelled yet, both are equal."""
 
     @model_validator(mode="after")
     def _one_resolution(self) -> Self:
@@ -172,6 +172,10 @@ class Macro(Config):
         conducting cell. [LSB]
         """
         return -(-self.crossbar.active_rows // self.adc.codes)
+
+    def accumulator_bits(self, rows: int) -> int:
+        """Width of any sum of ``rows`` products: inputs + weights + ceil(log2(rows)). [bit]"""
+        return self.inputs.bits + self.weights.bits + (rows - 1).bit_length()
 
     @property
     def logical_cols(self) -> int:

@@ -25,7 +25,6 @@ References
    Implementations, Kluwer, 1994.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -172,7 +171,7 @@ def shift_add_area_um2(macro: Macro, costs: DigitalCosts) -> Sourced:
         Area. [µm²]
     """
     converters = -(-macro.crossbar.cols // macro.adc.columns_per_adc)
-    width = accumulator_bits(macro)
+    width = macro.accumulator_bits(macro.crossbar.rows)
     spare = max(0, macro.logical_cols - converters)
     return total(
         [
@@ -180,11 +179,6 @@ def shift_add_area_um2(macro: Macro, costs: DigitalCosts) -> Sourced:
             costs.register(width).area_um2 * float(spare),
         ]
     )
-
-
-def accumulator_bits(macro: Macro) -> int:
-    """Width that holds every sum of one column of weights. [bit]"""
-    return macro.inputs.bits + macro.weights.bits + math.ceil(math.log2(macro.crossbar.rows))
 
 
 def _add(costs: DigitalCosts, width_bits: int) -> OperationCost:

@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.analog.blocks import accumulator_bits
 from pimsim.config.architecture import Macro
 from pimsim.functional.executor import FunctionalRun, unit_counts
 from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement
@@ -66,6 +65,7 @@ def _macro_counts(op: MappedOp, placement: Placement, macro: Macro) -> MacroCoun
         BIT_DENSITY_RATIO * op.tokens * macro.inputs.bits
         * sum(block.row_stop - block.row_start for block in placement.blocks)
     )  # fmt: skip
+    widest = max(stop - start for start, stop in placement.row_blocks)
     return MacroCounts(
         macro=placement.macro,
         reads=reads,
@@ -73,7 +73,7 @@ def _macro_counts(op: MappedOp, placement: Placement, macro: Macro) -> MacroCoun
         column_sum_histogram=tuple(int(n) for n in histogram),
         driven_word_lines=driven,
         dummy_word_lines=reads * active - driven,
-        shift_adds={accumulator_bits(macro, placement.rows): conversions},
+        shift_adds={macro.accumulator_bits(widest): conversions},
         **_writes(op, placement, macro),
     )
 

@@ -330,12 +330,6 @@ def _merge(fetches: Iterable[Fetch]) -> tuple[Fetch, ...]:
     )
 
 
-def accumulator_bits(placement: Placement, architecture: Architecture) -> int:
-    """Width that holds any sum of the product: ``inputs + weights + ceil(log2(rows))``. [bit]"""
-    macro = architecture.macros[placement.macro]
-    return macro.inputs.bits + macro.weights.bits + (placement.rows - 1).bit_length()
-
-
 def _partial_sums(site: Site, architecture: Architecture) -> tuple[Delivery, ...]:
     if site.placement is None:
         return ()
@@ -347,5 +341,6 @@ def _partial_sums(site: Site, architecture: Architecture) -> tuple[Delivery, ...
     }
     for tile, _, start, stop in sorted(pieces):
         columns[tile] = columns.get(tile, 0) + stop - start
-    width = accumulator_bits(site.placement, architecture) * site.tokens
+    macro = architecture.macros[site.placement.macro]
+    width = macro.accumulator_bits(site.placement.rows) * site.tokens
     return tuple(Delivery(tile, count * width) for tile, count in columns.items())

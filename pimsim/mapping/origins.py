@@ -7,7 +7,9 @@ Movements (view, permute, expand, slice, select, cat) and boundaries are address
 chip: they take no time and store nothing. Traffic and dependencies therefore go to the operation
 behind them, or to the global buffer when there is none (inputs of the graph and stored constants).
 A concatenation has several origins; how many elements a later slice takes from each is found
-exactly, by moving an array of origin labels as the elements would be moved.
+exactly, by moving an array of origin labels as the elements would be moved. Constants that a scheme
+has folded into an operation (a class token into a ``cat``) are no tensors and have no origin: all
+elements count as the other operand's.
 """
 
 from collections.abc import Mapping, Sequence

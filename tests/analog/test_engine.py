@@ -219,8 +219,17 @@ def test_error_variance_follows_cells_and_converter():
     """Variance of one column sum: k sigma_on² + (n - k) sigma_off² + sigma_adc² + 1/12 LSB²."""
     rows, on_rows, columns = 64, 40, 20_000
     sigma_on, sigma_off, sigma_adc = 0.2, 0.1, 1.2
-    macro = macro_of(rows=rows, cols=65536, active_rows=rows, bits=2, input_bits=1, sigma_on=sigma_on,
-                     sigma_off=sigma_off, noise=sigma_adc / rows, input_coding="unsigned")  # fmt: skip
+    macro = macro_of(
+        rows=rows,
+        cols=65536,
+        active_rows=rows,
+        bits=2,
+        input_bits=1,
+        sigma_on=sigma_on,
+        sigma_off=sigma_off,
+        noise=sigma_adc / rows,
+        input_coding="unsigned",
+    )
     weights = np.zeros((rows, columns), np.int64)
     weights[:on_rows] = 1
     values = mvm(program(weights, macro, 3), np.ones((1, rows), np.int64), 4).values

@@ -207,7 +207,7 @@ def test_defaults_cover_both_devices_alone_and_batched():
         assert baseline.kind == "gpu_roofline"
         assert baseline.precision == "int8"
         assert "excludes host and transfers" in baseline.scope
-        assert "energy per inference" in baseline.scope
+        assert "energy per input" in baseline.scope
         assert "TensorRT 8.4.3" in baseline.source
         assert "assumed" in baseline.source
 

@@ -1,7 +1,7 @@
 import pytest
 
 from pimsim.config import load_architecture
-from pimsim.cost.digital import KINDS, accumulator_bits, operations, shift_add_area_um2
+from pimsim.cost.digital import KINDS, operations, shift_add_area_um2
 from pimsim.cost.technology import OperatingPoint, area_ratio, energy_ratio
 from pimsim.errors import ModelRangeError
 
@@ -77,12 +77,12 @@ def test_unknown_operations_are_refused(kind, width, message):
 def test_shared_converters_need_registers_for_the_other_columns():
     rap, conventional = load_architecture("rap"), load_architecture("conventional")
     own = rap.macros["mram"]
-    width = accumulator_bits(own)
+    width = own.accumulator_bits(own.crossbar.rows)
     assert width == 8 + 8 + 10
     each = AT_28.shift_add(width).area_um2.value
     assert shift_add_area_um2(own, AT_28).value == pytest.approx(1024 * each)
     shared = conventional.macros["sram"]
-    width = accumulator_bits(shared)
+    width = shared.accumulator_bits(shared.crossbar.rows)
     expected = (
         8 * AT_28.shift_add(width).area_um2.value + (128 - 8) * AT_28.register(width).area_um2.value
     )

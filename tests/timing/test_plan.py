@@ -12,7 +12,7 @@ from pimsim.integer.hardware import Operation, UnitHardware
 from pimsim.mapping import map_workload
 from pimsim.timing.plan import UnitCycles, declared_unit_cycles, plan_replay, split, transfer_ps
 from tests.mapping.graphs import Graph, chip
-from tests.timing.chips import times
+from tests.timing.chips import cycles_of, times
 
 
 @given(total=st.integers(0, 10**6), parts=st.integers(1, 100))
@@ -99,3 +99,14 @@ def test_several_rows_of_one_token_take_their_turns():
     assert plan.unit is not None
     assert plan.unit.token_ps == (3 * 6 * 10,) * 8
     assert plan.unit.fill_ps == 20
+
+
+def test_a_stored_operand_takes_the_rows_of_its_longest_block():
+    graph = Graph()
+    graph.matmul("p", graph.input("a", 2, 20), graph.input("b", 20, 5))  # row blocks 8, 8, 4
+    mapped = map_workload(graph.build(), chip(macros={"sram": 9}), {})
+    (plan,) = plan_replay(
+        mapped, times(row_write_ps=7), cycles_of(mapped), lambda op: UnitCycles(1, 0)
+    )
+    assert plan.macros is not None
+    assert (plan.macros.stored_matrices, plan.macros.write_ps) == (1, 8 * 7)

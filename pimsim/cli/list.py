@@ -1,0 +1,121 @@
+"""``pimsim list``: what goes by a name here - architectures, workloads and models."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+from pimsim.cli.options import Format, OutputFormat
+from pimsim.errors import PimsimError
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    name: str
+    description: str
+    notes: tuple[str, ...]
+    path: str
+    valid: bool
+
+    @property
+    def line(self) -> str:
+        if not self.valid:
+            return f"(has problems: pimsim check {self.path})"
+        if not self.notes:
+            return self.description
+        mechanisms = "mechanism" if len(self.notes) == 1 else "mechanisms"
+        missing = f"(not yet: {len(self.notes)} {mechanisms}, see `pimsim show {self.name}`)"
+        return f"{self.description} {missing}".lstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Workload:
+    name: str
+    task: str | None
+    parameters: int | None
+    shape_only: bool
+    path: str
+    valid: bool
+
+    @property
+    def line(self) -> str:
+        if not self.valid:
+            return f"(has problems: pimsim check {self.path})"
+        weights = ", shape-only" if self.shape_only else ""
+        return f"{self.task or 'no task'}, {self.parameters:,} parameters{weights}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    kind: str
+    name: str
+    summary: str
+
+    @property
+    def line(self) -> str:
+        return self.summary
+
+
+def list_known(output_format: Format = OutputFormat.TABLE) -> None:
+    """List architectures, workloads and models.
+
+    One line each. Those in the folders of $PIMSIM_PATH are included.
+    """
+    from pimsim.config import bundled
+    from pimsim.registry import REGISTRIES
+
+    architectures = [_architecture(*known) for known in bundled.known_architectures().items()]
+    workloads = [_workload(*known) for known in bundled.known_workloads().items()]
+    models = [
+        _Model(registry.kind, name, registry.summary(name))
+        for registry in REGISTRIES
+        for name in registry
+    ]
+    if output_format is OutputFormat.JSON:
+        document = {
+            "architectures": [asdict(row) for row in architectures],
+            "workloads": [asdict(row) for row in workloads],
+            "models": [asdict(row) for row in models],
+        }
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    _print("architectures (pimsim run --arch NAME)", architectures)
+    _print("workloads (pimsim run --workload NAME)", workloads)
+    for kind in dict.fromkeys(model.kind for model in models):
+        _print(f"{kind}s", [model for model in models if model.kind == kind])
+
+
+def _print(title: str, rows: Sequence[_Architecture | _Workload | _Model]) -> None:
+    if not rows:
+        return
+    width = max(len(row.name) for row in rows)
+    typer.echo(title)
+    for row in rows:
+        typer.echo(f"  {row.name:{width}}  {row.line}".rstrip())
+
+
+def _architecture(name: str, path: Path) -> _Architecture:
+    from pimsim.config import load_architecture
+
+    try:
+        found = load_architecture(path)
+    except PimsimError:
+        return _Architecture(name, "", (), str(path), valid=False)
+    return _Architecture(name, found.description, found.notes, str(path), valid=True)
+
+
+def _workload(name: str, folder: Path) -> _Workload:
+    """Read the graph alone: weights may be large."""
+    from pimsim.workload import schema
+    from pimsim.workload.summary import parameters
+
+    file = folder / "graph.json"
+    try:
+        with file.open("rb") as stream:
+            graph = schema.parse(stream.read(schema.MAX_GRAPH_BYTES), str(file))
+    except (PimsimError, OSError):
+        return _Workload(name, None, None, shape_only=True, path=str(folder), valid=False)
+    shape_only = not (folder / "weights.safetensors").is_file()
+    return _Workload(name, graph.task, parameters(graph), shape_only, str(folder), valid=True)

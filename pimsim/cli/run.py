@@ -1,0 +1,149 @@
+"""``pimsim run``: one workload on one chip, from files to a result folder."""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pimsim.cli import progress
+from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
+from pimsim.cli.options import Format, OutputFormat
+
+if TYPE_CHECKING:
+    from pimsim.records import Result
+
+
+def run(
+    *,
+    workload: Annotated[
+        str, typer.Option(metavar="NAME", help="Workload: a name or a folder.")
+    ] = "vit_digits",
+    arch: Annotated[
+        str, typer.Option(metavar="NAME", help="Architecture: a name or a YAML file.")
+    ] = "rap",
+    samples: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Samples to evaluate.", show_default="all up to 512"),
+    ] = None,
+    chips: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Monte Carlo instances of the chip.")
+    ] = 3,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of every random number.")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change a key of the architecture, e.g. macros.mram.adc.levels=17. Repeatable.",
+        ),
+    ] = None,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Inputs per inference (dimension 'batch').")
+    ] = 1,
+    seq: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Tokens per input (dimension 'seq')."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Threads; results do not depend on it."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Result folder.", show_default="pimsim-out/<workload>-<arch>"
+        ),
+    ] = None,
+    output_format: Format = OutputFormat.TABLE,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log what is done to stderr.")
+    ] = False,
+) -> None:
+    """Run a workload on a chip and compare it.
+
+    Prints accuracy, latency, energy and area, and writes a folder with tables, figures, a trace
+    and a page to read.
+    """
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other")
+    overrides = tuple(set_ or ())
+    folder = output or Path("pimsim-out") / f"{_label(workload)}-{_chip_name(arch, overrides)}"
+
+    from pimsim import report, simulate
+
+    report.check_output(folder)
+    try:
+        with _logging(enabled=verbose), progress.shown(wanted=not (quiet or verbose)) as bar:
+            result = simulate(
+                arch,
+                workload,
+                samples=samples,
+                chips=chips,
+                seed=seed,
+                batch=batch,
+                seq=seq,
+                threads=threads,
+                overrides=overrides,
+                progress=bar,
+            )
+            if bar is not None:
+                bar.stage("writing the report", None)
+            report.write(result, folder)
+    except (KeyboardInterrupt, SystemError) as error:
+        if not is_interrupt(error):
+            raise
+        typer.echo("interrupted; nothing was written", err=True)
+        raise typer.Exit(INTERRUPTED_STATUS) from None
+    _print(result, folder, output_format, quiet=quiet)
+
+
+def _label(workload: str) -> str:
+    from pimsim.config import workload_path
+
+    return workload_path(workload).resolve().name
+
+
+def _chip_name(arch: str, overrides: Sequence[str]) -> str:
+    """Name the chip, and find every mistake in its file before any work is done."""
+    from pimsim.config import load_architecture
+
+    return load_architecture(arch, overrides=overrides).name
+
+
+def _print(result: "Result", folder: Path, output_format: OutputFormat, *, quiet: bool) -> None:
+    if output_format is OutputFormat.JSON:
+        from pimsim import report
+
+        typer.echo(report.to_json(result), nl=False)
+        if not quiet:
+            typer.echo(f"written to {folder}", err=True)
+        return
+    from pimsim.cli import tables
+
+    tables.show(result, folder)
+
+
+@contextmanager
+def _logging(*, enabled: bool) -> Iterator[None]:
+    """Send the log of pimsim, and of nobody else, to stderr while a run lasts."""
+    if not enabled:
+        yield
+        return
+    logger = logging.getLogger("pimsim")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(relativeCreated)7.0f ms  %(name)s: %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,283 @@
+"""A result as a screenful of text, at most 100 columns wide.
+
+Which question this module answers: *what did the run find, at a glance?*
+
+Everything printed stands in the result; only shares, ratios and the spread over chips are formed
+here. Whatever does not fit in a column is wrapped, never cut.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pimsim.records import Accuracy, Baseline, Result
+
+WIDTH: Final = 100
+MIN_WIDTH: Final = 80
+"""Below this, lines run on rather than have numbers broken in two."""
+TOP_CONTRIBUTORS: Final = 5
+_WHOLE_FROM: Final = 9_999.5
+"""From here four significant digits would drop digits before the point."""
+_SCIENTIFIC_FROM: Final = 1e9
+_INDENT: Final = 2
+
+
+def show(result: Result, folder: Path | None = None) -> None:
+    """Print a result to stdout.
+
+    Parameters
+    ----------
+    result
+        What was found.
+    folder
+        Where its files are, for the last line.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")  # where ± or µ cannot be encoded it becomes ?, not an error
+    screen = Console(file=sys.stdout)
+    width = max(MIN_WIDTH, min(WIDTH, screen.width)) if screen.is_terminal else WIDTH
+    console = Console(file=sys.stdout, highlight=False, markup=False, width=width)
+    with console.capture() as captured:
+        for part in _parts(result, folder, paired=width == WIDTH):
+            console.print(part)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def quantity(value: float, unit: str = "") -> str:
+    """Write a number with four significant digits and its unit.
+
+    Examples
+    --------
+    >>> quantity(1234567.0, "/s"), quantity(0.00123456, "µJ"), quantity(12.0)
+    ('1,234,567 /s', '0.001235 µJ', '12')
+    """
+    whole = _WHOLE_FROM <= abs(value) < _SCIENTIFIC_FROM
+    text = f"{value:,.0f}" if whole else f"{value:.4g}"
+    return f"{text} {unit}".rstrip()
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """Write a ratio as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.98765)
+    '98.8 %'
+    """
+    return f"{100 * ratio:.{digits}f} %"
+
+
+def _parts(result: Result, folder: Path | None, *, paired: bool) -> list[RenderableType]:
+    energy = _contributors(
+        "energy", result.energy_breakdown_uj, "µJ", assumed_ratio=result.assumed_energy_ratio
+    )
+    latency = _contributors(
+        "latency", result.latency_breakdown_us, "µs", assumed_ratio=result.assumed_latency_ratio
+    )
+    assumed = Text(
+        f"Resting on assumed numbers: {percent(result.assumed_energy_ratio, 0)} of the energy, "
+        f"{percent(result.assumed_area_ratio, 0)} of the area, "
+        f"{percent(result.assumed_latency_ratio, 0)} of the latency."
+    )
+    blocks: list[list[RenderableType]] = [
+        [_header(result)],
+        *_pair(_accuracy(result), _performance(result), paired=paired),
+        *_pair(energy, latency, paired=paired),
+        [assumed],
+    ]
+    if len(result.cost_variants) > 1:
+        blocks.append([_cost_variants(result)])
+    if result.baselines:
+        blocks.append([_comparison(result), *_footnotes(result.baselines)])
+    if result.notes:
+        notes = [_indented(note) for note in result.notes]
+        blocks.append([Text("Bear in mind", style="bold"), *notes])
+    if folder is not None:
+        blocks.append([Text(f"Files: {folder}, open {folder / 'report.html'}", overflow="fold")])
+    return [part for block in blocks for part in (*block, Text())][:-1]
+
+
+def _header(result: Result) -> Text:
+    manifest, workload = result.manifest, result.workload
+    dims = ", ".join(f"{name} {size}" for name, size in manifest.dims.items())
+    text = Text(f"{workload['name']} on {result.architecture_name}", style="bold")
+    text.append(
+        f"\n{workload['parameters']:,} parameters, {workload['macs']:,} MACs per inference"
+        f"{f' ({dims})' if dims else ''}, scheme {result.scheme}"
+        f"\n{_count(manifest.samples, 'sample')}, {_count(manifest.chips, 'chip')}, "
+        f"seed {manifest.seed}",
+        style="not bold",
+    )
+    if manifest.overrides:
+        text.append(f"\nchanged: {', '.join(manifest.overrides)}", style="not bold")
+    return text
+
+
+def _accuracy(result: Result) -> RenderableType:
+    accuracy = result.accuracy
+    if accuracy is None:
+        return Text("shape-only: no accuracy")
+    write = _metric_writer(accuracy)
+    # `standard_deviation` is the report's, so that the screen and result.json agree.
+    from pimsim.report.document import standard_deviation
+
+    spread = ""
+    if len(accuracy.analog) > 1:
+        spread = f" ± {write(standard_deviation(accuracy.analog))}"
+    title = f"accuracy ({accuracy.metric.removesuffix('_ratio')})"
+    table = _pairs(title)
+    table.add_row("float32", write(accuracy.float32))
+    table.add_row("integer, ideal chip", write(accuracy.integer))
+    table.add_row(
+        f"analog, {_count(len(accuracy.analog), 'chip')}",
+        f"{write(_mean(accuracy.analog))}{spread}",
+    )
+    table.add_row("same answer as float32", percent(accuracy.agreement_ratio, 2))
+    table.add_row("logit SNR", _decibels(accuracy.logit_snr_db))
+    return table
+
+
+def _metric_writer(accuracy: Accuracy) -> Callable[[float], str]:
+    if accuracy.metric.endswith("_ratio"):
+        return lambda value: percent(value, 2)
+    return quantity
+
+
+def _decibels(value_db: float) -> str:
+    return "exact" if math.isinf(value_db) and value_db > 0 else f"{value_db:.1f} dB"
+
+
+def _performance(result: Result) -> Table:
+    table = _pairs("one inference")
+    table.add_row("latency", quantity(result.latency_us, "µs"))
+    table.add_row("throughput", quantity(result.throughput_per_s, "/s"))
+    table.add_row("energy", quantity(result.energy_uj, "µJ"))
+    table.add_row("average power", quantity(result.power_mw, "mW"))
+    table.add_row("area", quantity(result.area_mm2, "mm²"))
+    table.add_row("efficiency", quantity(result.tops_per_w, "TOPS/W"))
+    table.add_row("density", quantity(result.tops_per_mm2, "TOPS/mm²"))
+    table.add_row("cells used", percent(result.cells_ratio))
+    table.add_row("macro area used", percent(result.area_ratio))
+    return table
+
+
+def _contributors(
+    what: str, breakdown: Mapping[str, float], unit: str, *, assumed_ratio: float
+) -> Table:
+    """The largest parts and what is left; the shares sum to 100 %."""
+    total = math.fsum(breakdown.values())
+    ranked = sorted(breakdown.items(), key=lambda part: (-part[1], part[0]))
+    table = _table(f"{what} ({percent(assumed_ratio, 0)} assumed)", unit, "share")
+    top, rest = ranked[:TOP_CONTRIBUTORS], ranked[TOP_CONTRIBUTORS:]
+    if rest:
+        top.append((f"{len(rest)} more", math.fsum(value for _, value in rest)))
+    for name, value in top:
+        table.add_row(name, quantity(value), percent(value / total) if total else "")
+    return table
+
+
+def _cost_variants(result: Result) -> Table:
+    table = _table("cost model", "µJ", "mm²", "TOPS/W")
+    for variant in result.cost_variants:
+        table.add_row(
+            variant.name,
+            quantity(variant.energy_uj),
+            quantity(variant.area_mm2),
+            quantity(variant.tops_per_w),
+        )
+    return table
+
+
+def _comparison(result: Result) -> Table:
+    """One row per machine; the ratios are its time and energy per input over this chip's."""
+    accuracy = result.accuracy
+    write = quantity if accuracy is None else _metric_writer(accuracy)
+    mean = None if accuracy is None else _mean(accuracy.analog)
+    batch = result.manifest.batch
+    time_us, energy_uj = result.latency_us / batch, result.energy_uj / batch
+    columns = ("accuracy", "latency µs", "× time", "µJ/input", "× energy")
+    table = _table("compared with", *columns)
+    table.add_row(
+        f"this run: {result.architecture_name}, {result.scheme}, batch {batch}",
+        write(mean) if mean is not None else "",
+        quantity(result.latency_us),
+        "1",
+        quantity(energy_uj),
+        "1",
+    )
+    numbers = {key: number for number, key in enumerate(_by_source(result.baselines), start=1)}
+    for baseline in result.baselines:
+        number = numbers[baseline.kind, baseline.source]
+        table.add_row(
+            f"[{number}] {baseline.name}, {baseline.precision}, batch {baseline.batch}",
+            write(baseline.accuracy) if baseline.accuracy is not None else "",
+            quantity(baseline.latency_us),
+            quantity(baseline.latency_us / baseline.batch / time_us),
+            quantity(baseline.energy_uj),
+            quantity(baseline.energy_uj / energy_uj),
+        )
+    return table
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _by_source(baselines: tuple[Baseline, ...]) -> dict[tuple[str, str], list[Baseline]]:
+    """Baselines that share a footnote: the same kind of number from the same source."""
+    groups: dict[tuple[str, str], list[Baseline]] = {}
+    for baseline in baselines:
+        groups.setdefault((baseline.kind, baseline.source), []).append(baseline)
+    return groups
+
+
+def _footnotes(baselines: tuple[Baseline, ...]) -> list[RenderableType]:
+    """One note per source; a part of the scope that several of its rows share is said once."""
+    notes: list[RenderableType] = []
+    for number, ((kind, source), group) in enumerate(_by_source(baselines).items(), start=1):
+        parts = (part for baseline in group for part in baseline.scope.split("; "))
+        scope = "; ".join(dict.fromkeys(parts))
+        notes.append(_indented(f"[{number}] {kind.replace('_', ' ')}: {scope}. Source: {source}"))
+    return notes
+
+
+def _indented(text: str) -> Padding:
+    return Padding(Text(text), (0, 0, 0, _INDENT))
+
+
+def _pair(
+    left: RenderableType, right: RenderableType, *, paired: bool
+) -> list[list[RenderableType]]:
+    """Two blocks side by side as one, or below each other as two."""
+    if not paired:
+        return [[left], [right]]
+    grid = Table.grid(padding=(0, 4, 0, 0))
+    grid.add_row(left, right)
+    return [[grid]]
+
+
+def _pairs(title: str) -> Table:
+    table = _table(title, "")
+    table.columns[1].justify = "right"
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column(title, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

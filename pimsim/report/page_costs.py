@@ -1,0 +1,131 @@
+"""The sections on energy, latency and area: figure, table, and how well each number is known.
+
+Which question this module answers: *where do energy, time and silicon go?*
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pimsim.records import Result
+from pimsim.report import frames
+from pimsim.report.markup import Column, drawing, paragraph, section, table
+from pimsim.report.wording import number, percent
+from pimsim.units import PJ_PER_UJ, UM2_PER_MM2
+
+_SHOWN_OPS: Final = 12
+
+
+def energy(result: Result, drawings: Mapping[str, str]) -> str:
+    """Energy by component and operation, and under the other cost variants."""
+    variants = [
+        (item.name, number(item.energy_uj), number(item.area_mm2), number(item.tops_per_w))
+        for item in result.cost_variants
+    ]
+    columns = [
+        Column("Cost variant"),
+        Column("Energy [µJ]", number=True),
+        Column("Area [mm²]", number=True),
+        Column("TOPS/W", number=True),
+    ]
+    return section(
+        "energy",
+        "Energy",
+        drawing(drawings, "energy", "Energy per inference by component"),
+        _components_table(result, "energy_pj", "Energy [µJ]", PJ_PER_UJ),
+        "<h3>Operations that spend the most</h3>",
+        _ops_table(result),
+        "<h3>Under other cost models</h3>" if len(variants) > 1 else "",
+        table(columns, variants) if len(variants) > 1 else "",
+    )
+
+
+def latency(result: Result, drawings: Mapping[str, str]) -> str:
+    """Latency by what holds the critical path, and the timeline."""
+    caption = (
+        "One track per resource; on the right, the share of the time in which it works. "
+        "trace.json in the same folder opens in Perfetto."
+    )
+    return section(
+        "latency",
+        "Latency",
+        drawing(drawings, "latency", "Exclusive shares of the critical path"),
+        _latency_table(result.latency_breakdown_us),
+        drawing(drawings, "timeline", "Timeline of one inference by resource", caption),
+    )
+
+
+def area(result: Result, drawings: Mapping[str, str]) -> str:
+    """Area by component, and how much of the chip the workload uses."""
+    return section(
+        "area",
+        "Area",
+        paragraph(
+            f"The workload fills {percent(result.cells_ratio)} of the cells; the macros that hold "
+            f"something take {percent(result.area_ratio)} of the macro area."
+        ),
+        drawing(drawings, "area", "Area by component"),
+        _components_table(result, "area_um2", "Area [mm²]", UM2_PER_MM2),
+    )
+
+
+def _components_table(result: Result, column: str, title: str, per_unit: float) -> str:
+    """Table of the default variant's components: how much, how well known, from which model."""
+    frame = frames.components(result)
+    frame = frame[(frame["variant"] == result.costs[0].variant) & (frame[column] > 0)]
+    total = float(frame[column].sum())
+    rows: list[tuple[float, tuple[str, ...]]] = []
+    for component, items in frame.groupby("component", sort=False):
+        amount = float(items[column].sum())
+        assumed = float(items.loc[items["kind"] == "assumed", column].sum()) / amount
+        cells = [str(component), number(amount / per_unit), percent(amount / total)]
+        cells += [percent(assumed, 0), ", ".join(items["model"].unique())]
+        rows.append((amount, tuple(cells)))
+    rows.sort(key=lambda row: -row[0])
+    columns = [
+        Column("Component"),
+        Column(title, number=True),
+        Column("Share", number=True),
+        Column("Assumed", number=True),
+        Column("Cost model"),
+    ]
+    end = ["total", number(total / per_unit), percent(1.0)]
+    end += [""] * (len(columns) - len(end))
+    return table(columns, [cells for _, cells in rows], total=end)
+
+
+def _latency_table(parts: Mapping[str, float]) -> str:
+    total = sum(parts.values())
+    ordered = sorted(parts.items(), key=lambda part: -part[1])
+    rows = [(name, number(value), percent(value / total)) for name, value in ordered if value]
+    columns = [Column("Holds the path"), Column("Latency [µs]", number=True)]
+    columns.append(Column("Share", number=True))
+    return table(columns, rows, total=("total", number(total), percent(1.0)))
+
+
+def _ops_table(result: Result) -> str:
+    frame = frames.ops(result).sort_values("energy_uj", ascending=False, kind="stable")
+    columns = [
+        Column("Operation"),
+        Column("Energy [µJ]", number=True),
+        Column("of total", number=True),
+        Column("Latency [µs]", number=True),
+        Column("of total", number=True),
+        Column("Reads", number=True),
+        Column("Conversions", number=True),
+    ]
+    rows = [
+        (
+            str(row["op"]),
+            number(row["energy_uj"]),
+            percent(row["energy_ratio"]),
+            number(row["latency_us"]),
+            percent(row["latency_ratio"]),
+            number(row["reads_per_inference"], 4),
+            number(row["conversions_per_inference"], 4),
+        )
+        for row in frame.head(_SHOWN_OPS).to_dict("records")
+    ]
+    hidden = len(frame) - len(rows)
+    note = f"The other {hidden} operations are in ops.csv. " if hidden > 0 else ""
+    note += "Leakage belongs to no operation. Latency is the exclusive share of the critical path."
+    return table(columns, rows) + paragraph(note, "note")

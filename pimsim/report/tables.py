@@ -1,0 +1,333 @@
+"""The large parts of a result as files: counts, cost items, sources and the timeline.
+
+Which question this module answers: *how do actions.csv, components.csv, sources.csv and
+timeline.parquet hold exactly what the run counted, and how are they read back?*
+
+Text tables are the frames of :mod:`.frames` with floats in their shortest exact form, so reading
+gives back the same bits. Names and totals of the timeline stand in the parquet file's metadata.
+A checksum file in the format of ``sha256sum`` tells a complete set of tables from a cut one.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast, get_args
+
+import numpy as np
+
+from pimsim.errors import InputError
+from pimsim.records import (
+    ActionCounts,
+    CostBreakdown,
+    CostItem,
+    MacroCounts,
+    MovedBits,
+    Result,
+    Source,
+    SourceKind,
+    Timeline,
+    UnitCounts,
+)
+from pimsim.report import frames
+
+CHECKSUMS: Final = "checksums.sha256"
+CHECKED_FILES: Final = ("actions.csv", "components.csv", "sources.csv", "timeline.parquet")
+"""The files that a result is rebuilt from, ``result.json`` apart."""
+
+_METADATA_KEY: Final = b"pimsim_timeline"
+_INTERVAL_COLUMNS: Final = ("start_ps", "end_ps", "resource", "op", "token")
+
+_Row = dict[str, str]
+T = TypeVar("T")
+
+
+def write_tables(result: Result, folder: Path) -> None:
+    """Write the tables of ``result`` into ``folder``, with their checksums."""
+    for name, frame in (
+        ("actions.csv", frames.actions(result)),
+        ("ops.csv", frames.ops(result)),
+        ("components.csv", frames.components(result)),
+        ("sources.csv", frames.sources(result)),
+    ):
+        frame.to_csv(folder / name, index=False, lineterminator="\n")
+    _write_timeline(result.timeline, folder / "timeline.parquet")
+    sums = (f"{_digest(folder / name)}  {name}\n" for name in CHECKED_FILES)
+    (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
+
+
+def check_complete(folder: Path) -> None:
+    """Check that every table of a result folder is there and as it was written.
+
+    Raises
+    ------
+    InputError
+        If one is missing, cut short or changed; the message names it.
+    """
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: {CHECKSUMS} is missing, so this is no complete result; run again"
+        )
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in CHECKED_FILES:
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder}: {name} is missing, so this is no complete result; run again"
+            )
+        if _digest(folder / name) != sums.get(name):
+            raise InputError(
+                f"{folder / name}: cut short or changed since the run wrote it "
+                f"(its checksum is not the one in {CHECKSUMS}); restore it or run again"
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_timeline(timeline: Timeline, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = {
+        "resource": np.asarray(timeline.resources, dtype=object)[timeline.resource],
+        "op": np.asarray(timeline.ops, dtype=object)[timeline.op],
+    }
+    columns = {
+        name: pa.array(names[name], type=pa.string())
+        if name in names
+        else pa.array(getattr(timeline, name))
+        for name in _INTERVAL_COLUMNS
+    }
+    metadata = {
+        "format_version": 1,
+        "resources": timeline.resources,
+        "resource_classes": timeline.resource_classes,
+        "ops": timeline.ops,
+        "latency_ps": timeline.latency_ps,
+        "critical_path_ps": dict(timeline.critical_path_ps),
+        "reads": dict(timeline.reads),
+        "moved": {op: dataclasses.asdict(moved) for op, moved in timeline.moved.items()},
+        "events": timeline.events,
+    }
+    text = json.dumps(metadata, ensure_ascii=False, default=int)
+    table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: text.encode()})
+    pq.write_table(table, path, compression="zstd")
+
+
+def read_timeline(path: Path) -> Timeline:
+    """Rebuild the timeline that :func:`write_tables` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is no parquet file, or none of pimsim's.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        metadata = json.loads((table.schema.metadata or {})[_METADATA_KEY])
+        positions = {
+            name: {entry: index for index, entry in enumerate(metadata[f"{name}s"])}
+            for name in ("resource", "op")
+        }
+        columns = {name: table.column(name) for name in _INTERVAL_COLUMNS}
+
+        def index(name: str) -> np.ndarray[Any, np.dtype[np.int32]]:
+            found = (positions[name][entry] for entry in columns[name].to_pylist())
+            return np.fromiter(found, dtype=np.int32, count=table.num_rows)
+
+        return Timeline(
+            resources=tuple(metadata["resources"]),
+            resource_classes=tuple(metadata["resource_classes"]),
+            ops=tuple(metadata["ops"]),
+            start_ps=columns["start_ps"].to_numpy().astype(np.int64),
+            end_ps=columns["end_ps"].to_numpy().astype(np.int64),
+            resource=index("resource"),
+            op=index("op"),
+            token=columns["token"].to_numpy().astype(np.int32),
+            latency_ps=metadata["latency_ps"],
+            critical_path_ps=metadata["critical_path_ps"],
+            reads=metadata["reads"],
+            moved={op: MovedBits(**bits) for op, bits in metadata["moved"].items()},
+            events=metadata["events"],
+        )
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a timeline that pimsim wrote: {error}") from None
+
+
+def read_counts(path: Path) -> tuple[ActionCounts, ...]:
+    """Rebuild the action counts that :func:`write_tables` wrote.
+
+    Raises
+    ------
+    InputError
+        If a row has an unknown place or action, or a number that is none; file and line are named.
+    """
+    counts: list[ActionCounts] = []
+    rows: list[_Counted] = []
+    for row in _read(path, _Counted.parse):
+        rows.append(row)
+        if row.place == "movement" and row.action == frames.MOVEMENT_ACTIONS[-1]:
+            counts.append(_counts(rows))
+            rows = []
+    if rows:
+        raise InputError(f"{path}: the rows of operation {rows[-1].op!r} are cut short")
+    return tuple(counts)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Counted:
+    """One row of actions.csv."""
+
+    op: str
+    inferences: int
+    place: str
+    name: str
+    action: str
+    key: int | None
+    count: int
+
+    @classmethod
+    def parse(cls, row: _Row) -> "_Counted":
+        known = {
+            "macro": (*frames.MACRO_ACTIONS, "column_sum", "shift_adds"),
+            "unit": ("saturations", "invocations"),
+            "movement": frames.MOVEMENT_ACTIONS,
+        }
+        if row["action"] not in known.get(row["place"], ()):
+            raise ValueError(f"no action {row['action']!r} at place {row['place']!r}")
+        keyed = row["action"] in ("column_sum", "shift_adds", "invocations")
+        return cls(
+            op=row["op"],
+            inferences=int(row["inferences"]),
+            place=row["place"],
+            name=row["name"],
+            action=row["action"],
+            key=int(row["key"]) if keyed else None,
+            count=int(row["count"]),
+        )
+
+
+def _counts(rows: list[_Counted]) -> ActionCounts:
+    """Build one operation's record from its rows."""
+    macros = _records([row for row in rows if row.place == "macro"], frames.MACRO_ACTIONS[0])
+    units = _records([row for row in rows if row.place == "unit"], "saturations")
+    moved = {row.action: row.count for row in rows if row.place == "movement"}
+    return ActionCounts(
+        op=rows[0].op,
+        inferences=rows[0].inferences,
+        macros=tuple(_macro(record) for record in macros),
+        units=tuple(_unit(record) for record in units),
+        moved=MovedBits(**moved),
+    )
+
+
+def _records(rows: list[_Counted], first_action: str) -> list[list[_Counted]]:
+    """Cut rows into records; ``first_action`` opens each."""
+    records: list[list[_Counted]] = []
+    for row in rows:
+        if row.action == first_action:
+            records.append([])
+        elif not records:
+            raise InputError(f"actions of operation {row.op!r} do not open with {first_action!r}")
+        records[-1].append(row)
+    return records
+
+
+def _macro(rows: list[_Counted]) -> MacroCounts:
+    sums = {
+        row.key: row.count for row in rows if row.action == "column_sum" and row.key is not None
+    }
+    return MacroCounts(
+        macro=rows[0].name,
+        column_sum_histogram=tuple(
+            sums.get(cells, 0) for cells in range(max(sums, default=-1) + 1)
+        ),
+        shift_adds=_by_key(rows, "shift_adds"),
+        **{row.action: row.count for row in rows if row.action in frames.MACRO_ACTIONS},
+    )
+
+
+def _unit(rows: list[_Counted]) -> UnitCounts:
+    return UnitCounts(
+        function=rows[0].name,
+        invocations_by_length=_by_key(rows, "invocations"),
+        saturations=rows[0].count,
+    )
+
+
+def _by_key(rows: Iterable[_Counted], action: str) -> dict[int, int]:
+    return {row.key: row.count for row in rows if row.action == action and row.key is not None}
+
+
+def read_costs(components: Path, sources: Path) -> tuple[CostBreakdown, ...]:
+    """Rebuild the cost roll-ups that :func:`write_tables` wrote, the default variant first.
+
+    Raises
+    ------
+    InputError
+        If a row holds a number that is none or an unknown kind of source; file and line are named.
+    """
+    items: dict[str, list[CostItem]] = {}
+    for variant, item in _read(components, _cost_item):
+        items.setdefault(variant, []).append(item)
+    origins: dict[str, list[Source]] = {}
+    for variant, source in _read(sources, _source):
+        origins.setdefault(variant, []).append(source)
+    return tuple(
+        CostBreakdown(variant, tuple(items.get(variant, ())), tuple(origins.get(variant, ())))
+        for variant in dict.fromkeys([*items, *origins])
+    )
+
+
+def _cost_item(row: _Row) -> tuple[str, CostItem]:
+    return row["variant"], CostItem(
+        component=row["component"],
+        op=row["op"] or None,
+        energy_pj=float(row["energy_pj"]),
+        area_um2=float(row["area_um2"]),
+        model=row["model"],
+        kind=_kind(row["kind"]),
+        action=row["action"],
+        actions=float(row["actions_per_inference"]),
+    )
+
+
+def _source(row: _Row) -> tuple[str, Source]:
+    return row["variant"], Source(
+        reference=row["reference"],
+        place=row["place"],
+        kind=_kind(row["kind"]),
+        node_nm=float(row["node_nm"]) if row["node_nm"] else None,
+        condition=row["condition"],
+        citation_key=row["citation_key"],
+    )
+
+
+def _kind(text: str) -> SourceKind:
+    if text not in get_args(SourceKind):
+        raise ValueError(f"unknown kind {text!r}; known: {', '.join(get_args(SourceKind))}")
+    return cast(SourceKind, text)
+
+
+def _read(path: Path, parse: Callable[[_Row], T]) -> Iterator[T]:
+    """Yield ``parse(row)`` for each row of a CSV file; errors carry file and line."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        try:
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ValueError(f"expected {len(reader.fieldnames or ())} columns")
+                yield parse(row)
+        except KeyError as error:
+            raise InputError(f"{path}:{reader.line_num}: no column {error}") from None
+        except (ValueError, csv.Error) as error:
+            raise InputError(f"{path}:{reader.line_num}: {error}") from None

@@ -1,0 +1,89 @@
+"""How numbers are written for people.
+
+Which question this module answers: *how many digits, which separators, which sign for "times"?*
+"""
+
+import math
+
+_THIN_SPACE = "\u202f"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write ``value`` with ``digits`` significant digits, whole parts in full.
+
+    Examples
+    --------
+    >>> number(0.012345), number(98.76), number(0.0)
+    ('0.0123', '98.8', '0')
+    >>> number(1234567.0).replace(_THIN_SPACE, " ")
+    '1 234 567'
+    >>> number(1.5e-7).replace(_THIN_SPACE, " ")
+    '1.50 × 10⁻⁷'
+    """
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if exponent < -4 or exponent > 9:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        raised = str(int(power)).translate(_SUPERSCRIPTS)
+        return f"{mantissa}{_THIN_SPACE}×{_THIN_SPACE}10{raised}"
+    # Rounding may carry into the next power of ten: 9.996 has two decimals, 10.0 has one.
+    decimals = max(0, digits - 1 - exponent)
+    if abs(round(value, decimals)) >= 10.0 ** (exponent + 1):
+        decimals = max(0, decimals - 1)
+    return f"{value:,.{decimals}f}".replace(",", _THIN_SPACE)
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """Write a ratio as per cent with a fixed number of decimals; what is not 0 never reads 0.
+
+    Examples
+    --------
+    >>> percent(0.98611).replace(_THIN_SPACE, " ")
+    '98.6 %'
+    >>> percent(0.0002).replace(_THIN_SPACE, " "), percent(0.0, 0).replace(_THIN_SPACE, " ")
+    ('<0.1 %', '0 %')
+    """
+    smallest = 10.0**-digits
+    if 0 < 100 * ratio < smallest / 2:
+        return f"<{smallest:.{digits}f}{_THIN_SPACE}%"
+    return f"{100 * ratio:.{digits}f}{_THIN_SPACE}%"
+
+
+def times(ratio: float) -> str:
+    """Write a ratio as a multiple.
+
+    Examples
+    --------
+    >>> times(12.34)
+    '12.3×'
+    """
+    return f"{number(ratio)}×"
+
+
+def metric_name(metric: str) -> str:
+    """Name a metric for people.
+
+    Examples
+    --------
+    >>> metric_name("top1_ratio"), metric_name("perplexity")
+    ('Top-1 accuracy', 'perplexity')
+    """
+    return {"top1_ratio": "Top-1 accuracy"}.get(metric, metric.replace("_", " "))
+
+
+def metric_value(metric: str, value: float) -> str:
+    """Write a metric's value: ratios as per cent, others as numbers."""
+    return percent(value, 2) if metric.endswith("_ratio") else number(value, 4)
+
+
+def signal_to_noise(snr_db: float) -> str:
+    """Write a signal-to-noise ratio; outputs without any deviation have none.
+
+    Examples
+    --------
+    >>> signal_to_noise(math.inf)
+    'no deviation'
+    """
+    return "no deviation" if snr_db == math.inf else f"{number(snr_db)}{_THIN_SPACE}dB"

@@ -1,0 +1,246 @@
+"""From what the passes found to one result.
+
+Which question this module answers: *which numbers head the report, and how do the parts add up?*
+
+One inference is one batch. Energy is that of one isolated inference, leakage included; throughput
+is that of inferences one after the other, without overlap.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pimsim import cost, units
+from pimsim.baselines import default_baselines
+from pimsim.config import config_hash, ideal_parts
+from pimsim.config.architecture import Architecture
+from pimsim.functional import FunctionalRun
+from pimsim.mapping import MappedWorkload
+from pimsim.provenance import VERSION, host, versions
+from pimsim.records import (
+    Accuracy,
+    Baseline,
+    CostBreakdown,
+    CostVariant,
+    Manifest,
+    Result,
+    ServiceTimes,
+    Timeline,
+)
+from pimsim.workload import Workload, summary
+
+
+@dataclass(frozen=True, slots=True)
+class ChipRun:
+    """What the passes found on one architecture."""
+
+    architecture: Architecture
+    mapped: MappedWorkload
+    accuracy: Accuracy | None
+    functional: FunctionalRun
+    service_times: ServiceTimes
+    timeline: Timeline
+    costs: tuple[CostBreakdown, ...]
+    """One per variant, the default first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What was asked of the run, as the manifest records it."""
+
+    workload: Workload
+    samples: int
+    chips: int
+    seed: int
+    batch: int
+    dims: Mapping[str, int]
+    threads: int
+    overrides: tuple[str, ...]
+    wall_times_s: Mapping[str, float]
+
+
+def assemble(settings: RunSettings, run: ChipRun, others: Sequence[ChipRun]) -> Result:
+    """Put one chip's passes, and those of its opponents, into a result."""
+    return _Assembly(settings, run, others).result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembly:
+    """Puts what was found into one result."""
+
+    settings: RunSettings
+    run: ChipRun
+    others: Sequence[ChipRun]
+
+    def result(self) -> Result:
+
+        run, workload, dims = self.run, self.settings.workload, self.settings.dims
+        main, macs = run.costs[0], summary.macs(workload, dims).total
+        latency_us = units.us_from_ps(run.timeline.latency_ps)
+        energy_uj, area_mm2 = units.uj_from_pj(main.energy_pj), units.mm2_from_um2(main.area_um2)
+        throughput_per_s = self.settings.batch * units.PER_S_PER_PER_US / latency_us
+        inferences_per_s = units.PER_S_PER_PER_US / latency_us
+        return Result(
+            manifest=self._manifest(),
+            workload={
+                "name": workload.name,
+                "parameters": summary.parameters(workload),
+                "macs": macs,
+            },
+            architecture_name=run.architecture.name,
+            scheme=run.architecture.numerics.scheme,
+            area_mm2=area_mm2,
+            accuracy=run.accuracy,
+            latency_us=latency_us,
+            throughput_per_s=throughput_per_s,
+            energy_uj=energy_uj,
+            power_mw=1000.0 * energy_uj / latency_us,
+            tops_per_w=units.tops_per_w(macs, energy_uj),
+            tops_per_mm2=units.tops_per_mm2(macs, inferences_per_s, area_mm2),
+            cells_ratio=_cells_ratio(run),
+            area_ratio=_area_ratio(run),
+            energy_breakdown_uj=cost.energy_breakdown_uj(main),
+            area_breakdown_mm2=cost.area_breakdown_mm2(main),
+            latency_breakdown_us=_latency_breakdown_us(run),
+            assumed_energy_ratio=cost.assumed_energy_ratio(main),
+            assumed_area_ratio=cost.assumed_area_ratio(main),
+            assumed_latency_ratio=_assumed_latency_ratio(run),
+            cost_variants=_variants(run.costs, macs),
+            baselines=self._baselines(),
+            counts=run.functional.counts,
+            costs=run.costs,
+            timeline=run.timeline,
+            notes=run.architecture.notes,
+        )
+
+    def _baselines(self) -> tuple[Baseline, ...]:
+
+        chips = tuple(_as_baseline(other, self.settings.batch) for other in self.others)
+        one_input = {**self.settings.dims, "batch": 1}
+        return chips + tuple(default_baselines(self.settings.workload, one_input))
+
+    def _manifest(self) -> Manifest:
+
+        settings, architecture = self.settings, self.run.architecture
+        return Manifest(
+            pimsim_version=VERSION,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=" ".join(sys.argv),
+            seed=settings.seed,
+            samples=settings.samples,
+            chips=settings.chips,
+            batch=settings.batch,
+            dims=dict(settings.dims),
+            threads=settings.threads,
+            config_hash=config_hash(architecture),
+            workload_hash=summary.content_hash(settings.workload),
+            overrides=settings.overrides,
+            models=_models(architecture),
+            ideal=ideal_parts(architecture),
+            versions=versions(),
+            wall_times_s={
+                name: round(seconds, 3) for name, seconds in settings.wall_times_s.items()
+            },
+            host=host(),
+            paths={"working_folder": str(Path.cwd())},
+        )
+
+
+def _as_baseline(run: ChipRun, batch: int) -> Baseline:
+
+    analog = None if run.accuracy is None else run.accuracy.analog
+    return Baseline(
+        name=run.architecture.name,
+        kind="pim_simulated",
+        batch=batch,
+        precision=run.architecture.numerics.scheme,
+        latency_us=units.us_from_ps(run.timeline.latency_ps),
+        energy_uj=units.uj_from_pj(run.costs[0].energy_pj) / batch,
+        scope="chip, leakage included; no off-chip memory, I/O or weight loading",
+        source=f"simulated by pimsim, cost variant {run.costs[0].variant}",
+        accuracy=None if analog is None else sum(analog) / len(analog),
+        area_mm2=units.mm2_from_um2(run.costs[0].area_um2),
+    )
+
+
+def _variants(costs: Sequence[CostBreakdown], macs: int) -> tuple[CostVariant, ...]:
+
+    return tuple(
+        CostVariant(
+            name=cost.variant,
+            energy_uj=units.uj_from_pj(cost.energy_pj),
+            area_mm2=units.mm2_from_um2(cost.area_um2),
+            tops_per_w=units.tops_per_w(macs, units.uj_from_pj(cost.energy_pj)),
+        )
+        for cost in costs
+    )
+
+
+def _latency_breakdown_us(run: ChipRun) -> dict[str, float]:
+    """Exclusive critical-path time by what was at work: macro kind, unit function, buffer, link."""
+    parts: dict[str, int] = {}
+    for key, time_ps in run.timeline.critical_path_ps.items():
+        op, kind = key.rsplit("|", 1)
+        mapped = run.mapped.op(op)
+        if kind in ("macro", "write") and mapped.placement is not None:
+            label = f"{mapped.placement.macro}.{'reads' if kind == 'macro' else 'writes'}"
+        elif kind == "vector_unit" and mapped.unit is not None:
+            label = f"units.{mapped.unit.function}"
+        else:
+            label = kind
+        parts[label] = parts.get(label, 0) + time_ps
+    ordered = sorted(parts.items(), key=lambda item: (-item[1], item[0]))
+    return {label: units.us_from_ps(time_ps) for label, time_ps in ordered}
+
+
+def _assumed_latency_ratio(run: ChipRun) -> float:
+    kinds = run.service_times.kinds
+    assumed = sum(
+        time_ps
+        for key, time_ps in run.timeline.critical_path_ps.items()
+        if kinds[key.rsplit("|", 1)[1]] == "assumed"
+    )
+    return assumed / run.timeline.latency_ps
+
+
+def _cells_ratio(run: ChipRun) -> float:
+    architecture = run.architecture
+    cells = {
+        name: macro.crossbar.rows
+        * macro.crossbar.cols
+        * architecture.tile.macros.get(name, 0)
+        * architecture.chip.tiles
+        for name, macro in architecture.macros.items()
+    }
+    return sum(run.mapped.cells_used.values()) / sum(cells.values())
+
+
+def _area_ratio(run: ChipRun) -> float:
+    """Share of the macros' area that belongs to macros in use."""
+    areas = dict.fromkeys(run.architecture.macros, 0.0)
+    for item in run.costs[0].items:
+        kind = item.component.split(".")[0]
+        if kind in areas:
+            areas[kind] += item.area_um2
+    used = 0.0
+    for name, area_um2 in areas.items():
+        macros = run.architecture.tile.macros.get(name, 0) * run.architecture.chip.tiles
+        used += area_um2 * run.mapped.macros_used.get(name, 0) / macros if macros else 0.0
+    return used / sum(areas.values())
+
+
+def _models(architecture: Architecture) -> dict[str, str]:
+    """Role → registry name of every model that the run used."""
+    models = {"numerics": architecture.numerics.scheme, "noc": architecture.chip.noc.model}
+    for name, macro in architecture.macros.items():
+        models[f"{name}.cell"] = macro.crossbar.cell.model
+        models[f"{name}.adc"] = macro.adc.model
+        models[f"{name}.zero_skipping"] = macro.zero_skipping.model
+    for function in type(architecture.units).model_fields:
+        models[f"units.{function}"] = getattr(architecture.units, function).model
+    chosen = architecture.cost.variants[architecture.cost.default]
+    for role in type(chosen).model_fields:
+        models[f"cost.{role}"] = getattr(chosen, role)
+    return models

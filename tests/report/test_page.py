@@ -1,0 +1,167 @@
+"""report.html stands alone, says what must be said, and trusts no text."""
+
+import dataclasses
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pimsim.records import Source
+from pimsim.report import figures, page, style
+
+VOID = {"meta", "path", "use", "br", "rect", "stop"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and visible text, and checks that tags nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.words, self._open = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self):
+        spaces = str.maketrans("\u202f\u00a0\u2002", "   ")
+        return re.sub(r"\s+", " ", " ".join(self.words).translate(spaces))
+
+
+def render(result):
+    drawings = {name: style.to_svg(figure) for name, figure in figures.draw_all(result).items()}
+    return page.render(result, drawings)
+
+
+@pytest.fixture(scope="module")
+def text(written):
+    return (written / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reader(text):
+    return Reader(text)
+
+
+def test_page_fetches_nothing_and_runs_nothing(text, reader):
+    assert not {"script", "link", "img", "iframe", "object", "embed"} & set(reader.tags)
+    links = [value for _, name, value in reader.attributes if name in ("href", "xlink:href", "src")]
+    assert links
+    assert all(link.startswith("#") for link in links)
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+    assert "http:" not in text
+    assert "https:" not in text
+    assert all(address.startswith("#") for address in re.findall(r"url\(([^)]*)\)", text))
+    assert "@import" not in text
+
+
+def test_identifiers_are_unique_and_links_lead_somewhere(reader):
+    identifiers = [value for _, name, value in reader.attributes if name == "id"]
+    assert len(identifiers) == len(set(identifiers))
+    targets = {value[1:] for _, name, value in reader.attributes if name.endswith("href")}
+    assert targets <= set(identifiers)
+
+
+def test_figures_are_described_and_follow_the_colour_scheme(text, reader):
+    labels = [
+        value for tag, name, value in reader.attributes if (tag, name) == ("svg", "aria-label")
+    ]
+    assert len(labels) == reader.tags.count("svg") == 6
+    assert style.INK not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "toy on rap",
+        "Top-1 accuracy is 62.50 %, against 100.00 % in float32.",
+        "20 % of the energy, 10 % of the area and 100 % of the latency rest on assumed numbers.",
+        "The run leaves out 1 mechanism of the named chip",
+        "BitSift is not modelled yet: every row group is read",
+        "macros.sram.adc: offset, gain and nonlinearity",
+        "board, no host",
+        "data sheet",
+        "int8_dqq",
+        "upper_bound",
+        "no source, 28 nm <guess> & more",
+        "@inproceedings{horowitz2014,",
+        "pimsim run --samples 4 --chips 2",
+        "macros.mram.adc.levels=9",
+    ],
+)
+def test_page_says(reader, words):
+    assert words in reader.text
+
+
+def test_ratio_to_this_run_is_printed(reader, result):
+    ratio = f"{8_200.0 / result.energy_uj:,.0f}".replace(",", " ")
+    assert f"{ratio}×" in reader.text
+
+
+def test_paths_of_the_run_stay_out(text):
+    assert "/somewhere/private" not in text
+
+
+def test_every_text_is_escaped(rebuilt, result):
+    evil = "<script>alert('x')</script>&\""
+    poisoned = rebuilt(
+        workload={"name": evil, "parameters": 1, "macs": 2},
+        architecture_name=evil,
+        scheme=evil,
+        notes=(evil,),
+        manifest=dataclasses.replace(
+            result.manifest, command=evil, ideal=(evil,), host={evil: evil}
+        ),
+        costs=(
+            dataclasses.replace(
+                result.costs[0],
+                variant=evil,
+                items=tuple(
+                    dataclasses.replace(item, component=evil, model=evil, op=item.op and evil)
+                    for item in result.costs[0].items
+                ),
+                sources=(Source(evil, evil, "assumed", None, evil, evil),),
+            ),
+        ),
+        baselines=tuple(
+            dataclasses.replace(baseline, name=evil, precision=evil, scope=evil, source=evil)
+            for baseline in result.baselines
+        ),
+    )
+    text = render(poisoned)
+    assert "<script" not in text
+    assert "script" not in Reader(text).tags
+    assert html.escape(evil) in text
+
+
+def test_shapes_only_results_have_a_page_without_accuracy(rebuilt):
+    reader = Reader(render(rebuilt(accuracy=None, notes=())))
+    assert "so no accuracy is given" in reader.text
+    assert "names no mechanism that this run leaves out" in reader.text
+    assert reader.tags.count("svg") == 5
+
+
+def test_a_source_without_bibtex_is_named(rebuilt, result):
+    source = Source("Somebody, 2020", "p. 1", "published", citation_key="somebody2020")
+    costs = (dataclasses.replace(result.costs[0], sources=(source,)),)
+    text = Reader(render(rebuilt(costs=costs))).text
+    assert "pimsim ships no BibTeX entry for: somebody2020." in text
