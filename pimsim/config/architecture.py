@@ -39,6 +39,7 @@ class Cell(Config):
     """One memory cell of a crossbar."""
 
     model: CellModel
+    """Name of a cell model: ``pimsim list``."""
     bits: int = Field(ge=1, le=1)
     """Bits stored per cell; one so far."""
     on_off_ratio: float | None = Field(default=None, gt=1)
@@ -54,10 +55,13 @@ class Crossbar(Config):
     """An array of cells with word lines along the rows and bit lines along the columns."""
 
     rows: int = Field(ge=1, le=65536)
+    """Word lines."""
     cols: int = Field(ge=1, le=65536)
+    """Bit lines; a matrix column takes as many as its weights have bits."""
     active_rows: int = Field(ge=1, le=65536)
     """Word lines driven at once by one read; dummy word lines top up a shorter group."""
     cell: Cell
+    """The cells of the array."""
 
     @model_validator(mode="after")
     def _active_rows_exist(self) -> Self:
@@ -72,6 +76,7 @@ class Weights(Config):
     coding: Literal["twos_complement"]
     """Slice ``b`` holds bit ``b``; the highest slice counts negatively."""
     bits: int = Field(ge=2, le=16)
+    """Width of a stored operand, sign included."""
 
 
 class Inputs(Config):
@@ -80,6 +85,7 @@ class Inputs(Config):
     coding: Literal["twos_complement", "unsigned"]
     """Bit-plane ``b`` weighs ``2**b``; in two's complement the highest counts negatively."""
     bits: int = Field(ge=1, le=16)
+    """Width of a driven operand, sign included: bit-planes per vector."""
     bits_per_cycle: int = Field(ge=1, le=1)
     """Bits driven at once on a word line; one so far: there is no DAC."""
 
@@ -88,12 +94,14 @@ class ZeroSkipping(Config):
     """Which zero input bits cost no read."""
 
     model: ZeroSkippingModel
+    """Name of a scheme: ``pimsim list``."""
 
 
 class Adc(Config):
     """Column converter of one macro; exactly one of ``levels`` and ``bits``."""
 
     model: AdcModel
+    """Name of a converter model: ``pimsim list``."""
     levels: int | None = Field(default=None, ge=2, le=65536)
     """Number of output codes, ``0 .. levels - 1``."""
     bits: int | None = Field(default=None, ge=1, le=16)
@@ -101,6 +109,7 @@ class Adc(Config):
     columns_per_adc: int = Field(ge=1, le=65536)
     """Columns that share one converter through a multiplexer."""
     conversion_time_ns: float = Field(gt=0, le=1e6)
+    """One conversion; columns that share a converter follow each other."""
     noise_ratio: float | None = Field(default=None, ge=0, le=1)
     """Input-referred Gaussian noise of a conversion, rms, over full scale; absent: none."""
     reference: Literal["fixed", "replica"]
@@ -127,6 +136,7 @@ class Write(Config):
     port: Literal["row"]
     """One word line of cells per write cycle."""
     cycle_time_ns: float = Field(gt=0, le=1e6)
+    """One write cycle."""
 
 
 class Macro(Config):
@@ -137,13 +147,19 @@ class Macro(Config):
     sync: Literal["plane", "vector"]
     """When row blocks wait for each other: after every bit-plane, or after the whole vector."""
     crossbar: Crossbar
+    """The array of cells."""
     weights: Weights
+    """Coding of the stored operand."""
     inputs: Inputs
+    """Coding of the driven operand."""
     zero_skipping: ZeroSkipping
+    """What the controller skips."""
     read_time_ns: float = Field(gt=0, le=1e6)
     """Word-line activation until the columns can be sampled."""
     adc: Adc
+    """Converters of the columns."""
     write: Write | None = None
+    """How operands are written; only a writable macro has it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -187,6 +203,7 @@ class Unit(Config):
     """One kind of digital vector unit; every tile has one."""
 
     model: UnitModel
+    """Name of a digital unit: ``pimsim list``."""
     lanes: int = Field(ge=1, le=65536)
     """Elements processed per clock cycle and pass."""
 
@@ -195,8 +212,11 @@ class Units(Config):
     """The digital functions between the products."""
 
     softmax: Unit
+    """Rows of attention logits."""
     layer_norm: Unit
+    """Rows of activations."""
     gelu: Unit
+    """Elements between the two layers of the feed-forward part."""
     requantize: Unit
     """Rescaling of products and of residual additions."""
 
@@ -205,7 +225,9 @@ class Buffer(Config):
     """On-chip memory for activations."""
 
     capacity_bytes: int = Field(ge=1, le=1 << 40)
+    """Size."""
     bandwidth_bits_per_ns: float = Field(gt=0, le=1e9)
+    """Reads and writes share it."""
 
 
 class Tile(Config):
@@ -214,24 +236,31 @@ class Tile(Config):
     macros: dict[str, Annotated[int, Field(ge=0, le=1 << 20)]]
     """Macro name → how many of them a tile holds."""
     buffer: Buffer
+    """Activations between operations."""
 
 
 class Noc(Config):
     """Network between the tiles."""
 
     model: NocModel
+    """Name of a network model: ``pimsim list``."""
     link_bits_per_ns: float = Field(gt=0, le=1e9)
+    """Bandwidth of one link."""
     router_delay_ns: float = Field(ge=0, le=1e6)
+    """Delay of each hop."""
 
 
 class Chip(Config):
     """Tiles and what they share."""
 
     tiles: int = Field(ge=1, le=1 << 20)
+    """Number of equal tiles."""
     clock_ghz: float = Field(gt=0, le=100)
     """Clock of the digital units."""
     noc: Noc
+    """Network between the tiles."""
     global_buffer: Buffer
+    """Inputs, stored constants and outputs; it sits at the router of tile 0."""
     memory: None = None
     """Off-chip memory; none is modelled yet, so all weights and activations live on the chip."""
 
@@ -240,43 +269,57 @@ class Mapping(Config):
     """How a workload is laid onto the macros and scheduled."""
 
     policy: Literal["layer_order"]
+    """Macros are filled in the order of the operations."""
     time_multiplex: Literal[False]
     """Reprogramming macros during an inference; not modelled yet."""
     dataflow: Literal["layer_by_layer"]
+    """An operation starts when those that it needs have finished all tokens."""
 
 
 class Numerics(Config):
     """Which integers stand for which reals."""
 
     scheme: SchemeModel
+    """Name of a numerics scheme: ``pimsim list``."""
 
 
 class Pvt(Config):
     """Process corner, supply and temperature of the run; the nominal corner so far."""
 
     process: Literal["tt"]
+    """Corner of transistors; typical so far."""
     supply_v: float = Field(ge=0.4, le=1.3)
     """Supply of the digital logic; scales its energy."""
     temperature_degc: float = Field(ge=25, le=25)
+    """Junction temperature; nominal so far."""
 
 
 class CostModels(Config):
     """The energy and area model of each component family, by registry name."""
 
     flash_adc: CostModel = "flash_comparators"
+    """Converters of model ``flash``."""
     sar_adc: CostModel = "survey_regression"
+    """Converters of model ``sar``."""
     crossbar: CostModel = "cell_read_write"
+    """Cells, word lines, drivers and writes."""
     shift_add: CostModel = "digital_operations"
+    """Recombination of slices and bit-planes."""
     units: CostModel = "digital_operations"
+    """Vector units, from their declared operations."""
     buffer: CostModel = "sram_buffer"
+    """Tile buffers and the global buffer."""
     noc: CostModel = "mesh_router"
+    """Routers and links."""
 
 
 class Cost(Config):
     """Named cost variants; ``default`` is the one whose numbers head a report."""
 
     default: Name
+    """The variant whose numbers head a report."""
     variants: dict[Name, CostModels] = Field(min_length=1)
+    """Component models by name of the variant."""
 
     @model_validator(mode="after")
     def _default_exists(self) -> Self:
@@ -291,20 +334,31 @@ class Architecture(Config):
     """One chip, as its YAML file describes it."""
 
     schema_version: Literal[1]
+    """Version of this format, first in the file."""
     name: Name
+    """Name of the chip in results: lower-case letters, digits, underscores."""
     description: str = ""
     """One line for ``pimsim list``."""
     notes: tuple[str, ...] = Field(default=(), strict=False)
     """What a reader of a report must know, such as mechanisms of the real chip left out."""
-    node_nm: float = Field(ge=7, le=180)
+    node_nm: float = Field(ge=7, le=130)
+    """Technology node; the range of the scaling tables."""
     macros: dict[Name, Macro] = Field(min_length=1)
+    """Library of macro kinds."""
     units: Units
+    """Digital vector units."""
     tile: Tile
+    """What every tile holds."""
     chip: Chip
+    """Tiles, network, buffer."""
     mapping: Mapping
+    """Placement and schedule."""
     numerics: Numerics
+    """Integers and scales."""
     pvt: Pvt
+    """Operating point."""
     cost: Cost
+    """Energy and area models."""
 
     @model_validator(mode="after")
     def _tiles_hold_known_macros(self) -> Self:
