@@ -201,17 +201,6 @@ def slice_weights(macro: Macro) -> NDArray[np.int64]:
     return weights
 
 
-def accumulator_bits(macro: Macro, rows: int) -> int:
-    """Width that holds every product of ``rows`` terms without overflow. [bit]
-
-    Examples
-    --------
-    >>> accumulator_bits(ideal_macro(rows=8, cols=8, active_rows=8, weight_bits=8, input_bits=8), 8)
-    19
-    """
-    return macro.inputs.bits + macro.weights.bits + rows.bit_length() - 1
-
-
 def is_signed(macro: Macro) -> bool:
     """Whether the highest input bit-plane counts negatively."""
     return macro.inputs.coding == "twos_complement"

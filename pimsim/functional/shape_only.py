@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pimsim.config.architecture import Macro
 from pimsim.functional.executor import FunctionalRun, unit_counts
 from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement
+from pimsim.mapping.placement import resolve_product
 from pimsim.records import ActionCounts, MacroCounts
 from pimsim.registry import ZERO_SKIPPING
 
@@ -30,7 +31,8 @@ def estimate(mapped: MappedWorkload) -> FunctionalRun:
         macros: tuple[MacroCounts, ...] = ()
         if op.placement is not None:
             macro = mapped.architecture.macros[op.placement.macro]
-            macros = (_macro_counts(op, op.placement, macro),)
+            matrices = resolve_product(op.op, mapped.quantized, mapped.dims).stored_matrices
+            macros = (_macro_counts(op, op.placement, macro, matrices),)
             cycles[op.op.name] = _service_cycles(op, op.placement, macro)
         counts.append(ActionCounts(op.op.name, 1, macros, unit_counts(op, 1), op.moved))
     return FunctionalRun({}, tuple(counts), cycles)
@@ -47,7 +49,7 @@ def _service_cycles(op: MappedOp, placement: Placement, macro: Macro) -> NDArray
     return np.tile(np.array(per_group, np.int32), (op.tokens, 1))
 
 
-def _macro_counts(op: MappedOp, placement: Placement, macro: Macro) -> MacroCounts:
+def _macro_counts(op: MappedOp, placement: Placement, macro: Macro, matrices: int) -> MacroCounts:
     active = macro.crossbar.active_rows
     reads = conversions = 0
     histogram = np.zeros(active + 1, np.int64)
@@ -74,21 +76,22 @@ def _macro_counts(op: MappedOp, placement: Placement, macro: Macro) -> MacroCoun
         driven_word_lines=driven,
         dummy_word_lines=reads * active - driven,
         shift_adds={macro.accumulator_bits(widest): conversions},
-        **_writes(op, placement, macro),
+        **_writes(placement, macro, matrices),
     )
 
 
-def _writes(op: MappedOp, placement: Placement, macro: Macro) -> Mapping[str, int]:
-    if op.op.kind != "dynamic_product":
+def _writes(placement: Placement, macro: Macro, matrices: int) -> Mapping[str, int]:
+    """Counts of writing ``matrices`` operands, one after another, onto each instance."""
+    if not matrices:
         return {}
-    batches = op.tokens // placement.input_vectors if placement.input_vectors else 1
-    cells = batches * placement.instances * placement.rows * placement.cols * macro.weights.bits
+    rows = matrices * placement.instances * placement.rows
+    cells = rows * placement.cols * macro.weights.bits
     ones = round(BIT_DENSITY_RATIO * cells)
     return {
         "programmed_ones": ones,
         "programmed_zeros": cells - ones,
         "program_pulses": cells,
-        "row_writes": batches * placement.instances * placement.rows * len(placement.col_blocks),
+        "row_writes": rows * len(placement.col_blocks),
     }
 
 
@@ -97,7 +100,7 @@ def _binomial(size: int, total: int) -> NDArray[np.int64]:
     from scipy.stats import binom
 
     share = binom.pmf(np.arange(size + 1), size, BIT_DENSITY_RATIO**2) * total
-    counts = np.floor(share).astype(np.int64)
+    counts: NDArray[np.int64] = np.floor(share).astype(np.int64)
     order = np.argsort(counts - share, kind="stable")
     counts[order[: total - int(counts.sum())]] += 1
     return counts
