@@ -7,15 +7,15 @@ Energy is the sum over operations of counts times energy per action, and of leak
 area is the sum over the instances of the whole chip. Every line is a
 :class:`pimsim.records.CostItem`, and the lines add up exactly to the totals.
 
-What leaks, all through the inference: SRAM cells of macros that hold something, units and buffers
-of the tiles that work, the global buffer and the whole network. Drivers and shift-and-add of a
-macro leak while it reads; between reads a macro is power-gated down to its volatile cells, as the
-RAP paper gates its memories. Macros that hold nothing and tiles that do nothing are gated
-throughout.
+Idle logic is power-gated, the same for every chip, as the RAP paper gates its memories. What leaks:
+drivers and shift-and-add of a macro while it reads; a digital unit while it works; and all through
+the inference the SRAM cells of macros that hold something, the buffers and routers of tiles that
+work, routers that traffic crosses, and the global buffer. Everything else is switched off. A chip
+without such gating leaks more: :attr:`pimsim.cost.chip.ChipCost` has the areas to tell how much.
 
 Not modelled: off-chip memory and I/O, clock and power distribution, pads, the area between blocks,
-programming of read-only macros (it happens once, before the first inference), and the energy of
-gating itself.
+programming of read-only macros (it happens once, before the first inference), and the energy and
+the time of gating itself.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -105,12 +105,14 @@ def roll_up(
 
         E = sum_ops sum_actions count / inferences * E_action
             + P_leak * latency + P_leak_of_macro_logic * reads * read_time
+            + P_leak_of_units * busy time
     """
     chip = chip_cost(mapped.architecture, variant)
     ledger = _Ledger()
     for op_counts in counts:
         _spend_op(ledger, chip, mapped, op_counts)
-    _spend_leakage(ledger, chip, mapped, timeline.latency_ps / PS_PER_NS)
+    _spend_leakage(ledger, chip, mapped, timeline)
+    _spend_unit_leakage(ledger, chip, timeline)
     _spend_reading_leakage(ledger, chip, counts)
     for component, area_um2, model in _areas(chip):
         ledger.occupy(component, area_um2, model=model)
@@ -282,9 +284,10 @@ def _spend_movement(
 
 
 def _spend_leakage(
-    ledger: _Ledger, chip: ChipCost, mapped: MappedWorkload, latency_ns: float
+    ledger: _Ledger, chip: ChipCost, mapped: MappedWorkload, timeline: Timeline
 ) -> None:
-    for component, power_mw, model in _leakage(chip, mapped):
+    latency_ns = timeline.latency_ps / PS_PER_NS
+    for component, power_mw, model in _leakage(chip, mapped, timeline):
         ledger.spend(
             f"leakage.{component}",
             None,
@@ -295,20 +298,20 @@ def _spend_leakage(
         )
 
 
-def _leakage(chip: ChipCost, mapped: MappedWorkload) -> Iterator[tuple[str, Sourced, str]]:
-    """Component, leakage power [mW] and model of everything that is not gated."""
+def _leakage(
+    chip: ChipCost, mapped: MappedWorkload, timeline: Timeline
+) -> Iterator[tuple[str, Sourced, str]]:
+    """Component, leakage power [mW] and model of what leaks all through the inference."""
     models, point = chip.models, chip.point
     working = float(len(_working_tiles(mapped)))
     for name, macro in chip.macros.items():
         used = float(mapped.macros_used.get(name, 0))
         if used and macro.crossbar.cells_leakage_mw.value:
             yield name, macro.crossbar.cells_leakage_mw * used, models.crossbar
-    units = total(chip.unit_areas_um2[function] for function in UNIT_FUNCTIONS)
-    yield "units", logic_leakage_mw(units, point) * working, models.units
     yield "tile_buffer", chip.tile_buffer.leakage_mw * working, models.buffer
     yield "global_buffer", chip.global_buffer.leakage_mw, models.buffer
-    routers = chip.noc.area_per_tile_um2 * float(chip.architecture.chip.tiles)
-    yield "noc", logic_leakage_mw(routers, point), models.noc
+    routers = float(len(_working_tiles(mapped) | _crossed_tiles(timeline)))
+    yield "noc", logic_leakage_mw(chip.noc.area_per_tile_um2, point) * routers, models.noc
 
 
 def _spend_reading_leakage(ledger: _Ledger, chip: ChipCost, counts: Sequence[ActionCounts]) -> None:
@@ -331,6 +334,40 @@ def _spend_reading_leakage(ledger: _Ledger, chip: ChipCost, counts: Sequence[Act
             action="leak_ns",
             actions=busy_ns,
         )
+
+
+def _spend_unit_leakage(ledger: _Ledger, chip: ChipCost, timeline: Timeline) -> None:
+    """Leakage of each kind of digital unit, for as long as its instances work."""
+    busy_ps = dict.fromkeys(UNIT_FUNCTIONS, 0)
+    for index, (name, kind) in enumerate(
+        zip(timeline.resources, timeline.resource_classes, strict=True)
+    ):
+        if kind == "vector_unit":
+            mine = timeline.resource == index
+            function = name.split(":")[1]
+            busy_ps[function] += int((timeline.end_ps[mine] - timeline.start_ps[mine]).sum())
+    for function, time_ps in busy_ps.items():
+        busy_ns = time_ps / PS_PER_NS
+        power_mw = logic_leakage_mw(chip.unit_areas_um2[function], chip.point)
+        ledger.spend(
+            "leakage.units",
+            None,
+            power_mw * busy_ns,  # mW · ns = pJ
+            model=chip.models.units,
+            action="leak_ns",
+            actions=busy_ns,
+        )
+
+
+def _crossed_tiles(timeline: Timeline) -> set[int]:
+    """Tiles at whose routers a link ends that carried something: ``noc:0>1``."""
+    ends = (
+        end
+        for name in timeline.resources
+        if name.startswith("noc:") and ">" in name
+        for end in name.removeprefix("noc:").split(">")
+    )
+    return {int(end) for end in ends if end.isdigit()}
 
 
 def _working_tiles(mapped: MappedWorkload) -> set[int]:

@@ -197,8 +197,7 @@ def test_leakage_is_power_times_latency_of_what_is_not_gated():
 
     one, ten = leakage(1_000_000), leakage(10_000_000)
     assert set(one) == {
-        "leakage.units",  # MRAM cells do not leak, and no SRAM macro holds anything
-        "leakage.tile_buffer",
+        "leakage.tile_buffer",  # MRAM cells do not leak, no SRAM macro holds anything, units idle
         "leakage.global_buffer",
         "leakage.noc",
     }
@@ -206,6 +205,32 @@ def test_leakage_is_power_times_latency_of_what_is_not_gated():
         assert ten[name] == pytest.approx(10 * energy)
     # two working tiles (0 and 3), 64 KiB each, 30 pW per bit, 1000 ns
     assert one["leakage.tile_buffer"] == pytest.approx(2 * 65536 * 8 * 3e-8 * 1000)
+
+
+def test_units_leak_while_they_work():
+    """Two units of one kind on two tiles, 3 and 4 ns; the others are gated."""
+    busy = dataclasses.replace(
+        timeline(9_000),
+        resources=("unit:softmax:0", "unit:softmax:3", "tile_buffer:0"),
+        resource_classes=("vector_unit", "vector_unit", "tile_buffer"),
+        start_ps=np.array([0, 1_000, 2_000]),
+        end_ps=np.array([3_000, 5_000, 9_000]),
+        resource=np.array([0, 1, 2], np.int32),
+    )
+    energy = by_component(roll_up(mapped(), (), busy, "modelled"))
+    power = logic_leakage_mw(CHIP.unit_areas_um2["softmax"], CHIP.point).value
+    assert energy["leakage.units"] == pytest.approx(power * 7)
+
+
+def test_routers_leak_where_something_works_or_passes():
+    """Tiles 0 and 3 work; traffic to tile 3 on a 4 x 4 mesh passes tiles 1 and 2."""
+    crossed = dataclasses.replace(
+        timeline(1_000_000), resources=("noc:global_buffer>0", "noc:0>1", "noc:1>2", "noc:2>3"),
+        resource_classes=("noc",) * 4,
+    )  # fmt: skip
+    working = by_component(roll_up(mapped(), (), timeline(1_000_000), "modelled"))
+    energy = by_component(roll_up(mapped(), (), crossed, "modelled"))
+    assert energy["leakage.noc"] == pytest.approx(2 * working["leakage.noc"])
 
 
 def test_volatile_cells_that_hold_something_leak_all_the_time():
