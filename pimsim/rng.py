@@ -10,6 +10,7 @@ elsewhere in the program moves no draw here.
 """
 
 import hashlib
+from operator import index
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,8 @@ def key(seed: int, *names: str | int) -> int:
     seed
         The run's seed, ``>= 0``.
     *names
-        Stable names or indices from the general to the particular. ``"1"`` and ``1`` differ.
+        Stable names or indices from the general to the particular. ``"1"`` and ``1`` differ; an
+        integer of NumPy and an equal one of Python do not.
 
     Returns
     -------
@@ -35,6 +37,8 @@ def key(seed: int, *names: str | int) -> int:
 
     Raises
     ------
+    TypeError
+        If a name is neither text nor a whole number.
     ValueError
         If ``seed`` is negative.
 
@@ -66,7 +70,7 @@ def for_(seed: int, *names: str | int) -> np.random.Generator:
 def _digest(seed: int, names: tuple[str | int, ...]) -> bytes:
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
-    parts = [f"i{seed}"]
-    parts += [f"i{name}" if isinstance(name, int) else f"s{name}" for name in names]
+    parts = [f"i{index(seed)}"]
+    parts += [f"s{name}" if isinstance(name, str) else f"i{index(name)}" for name in names]
     message = b"".join(len(part.encode()).to_bytes(4, "little") + part.encode() for part in parts)
     return hashlib.blake2b(message, digest_size=32, person=_PERSON).digest()

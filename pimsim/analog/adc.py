@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pimsim.analog.cells import CURRENT_ONE
 from pimsim.config.architecture import Macro
+from pimsim.errors import ModelRangeError
 from pimsim.registry import ADC_MODELS
 
 UNIFORM_BITS: Final = 53
@@ -24,6 +25,9 @@ UNIFORM_BITS: Final = 53
 
 _TAIL_SIGMAS: Final = 8.3
 """Beyond this many standard deviations a Gaussian has less than ``2**-53`` of its mass."""
+
+_TABLE_ENTRIES_MAX: Final = 1 << 24
+"""Largest table of thresholds: 128 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,17 @@ def linear_transfer(macro: Macro) -> AdcTransfer:
         ``adc.codes`` and ``lsb_per_code`` set range and step, ``adc.noise_ratio`` the rms noise
         relative to full scale, ``(codes - 1) * lsb_per_code`` LSB.
 
+    Raises
+    ------
+    ModelRangeError
+        If the noise spans so many codes that the table would not fit the memory set aside for it;
+        with one LSB per code that is beyond some 240 codes rms.
+
     Notes
     -----
+    A step is never less than one LSB. Codes beyond ``active_rows`` are therefore never used, yet
+    they widen the full scale, and with it the noise that ``noise_ratio`` stands for.
+
     Sums of cell currents are integers of ``2**-12`` LSB, so ``f`` takes ``step`` values and the
     table is exact up to the ``2**-53`` resolution of the uniform draw.
     """
@@ -82,6 +95,13 @@ def _noise_thresholds(step: int, sigma: float) -> tuple[NDArray[np.uint64], int]
     from scipy.special import ndtr  # costs 0.2 s to import; only noisy converters need it
 
     span = int(np.ceil(_TAIL_SIGMAS * sigma / step)) + 1
+    if 2 * span * step > _TABLE_ENTRIES_MAX:
+        most = max(0.0, (_TABLE_ENTRIES_MAX // (2 * step) - 1) / _TAIL_SIGMAS)
+        raise ModelRangeError(
+            f"adc.noise_ratio stands for {sigma / step:.6g} codes rms; with "
+            f"{step // CURRENT_ONE} LSB per code at most {most:.4g} are modelled: lower "
+            "noise_ratio or the number of codes, or give a coarse converter more codes"
+        )
     rest = np.arange(step)[:, None]
     upper = (np.arange(-span, span)[None, :] + 1) * step
     probability = ndtr((upper - rest) / sigma)

@@ -22,6 +22,9 @@ TABLE_BYTES_MAX: Final = 1 << 26
 TABLE_READS_MIN: Final = 512
 """Below this many reads of a row group, filling its table costs more than it saves."""
 
+UNCERTAIN_RATIO_MAX: Final = 0.02
+"""Share of patterns whose code noise may change above which summing rows is faster."""
+
 CHUNK_VECTORS: Final = 32
 """Vectors per parallel job; results do not depend on it."""
 
@@ -93,6 +96,17 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternTable:
+    """Every input pattern of every row group, converted: see :func:`kernels.build_table`."""
+
+    packed: NDArray[np.int32]
+    sums: NDArray[np.int32]
+    uncertain: NDArray[np.bool_]
+    saturated: NDArray[np.int64]
+    histogram: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class Drives:
     """Which vectors go through which matrix: job ``j`` drives ``starts[j] .. starts[j + 1]``."""
 
@@ -117,39 +131,49 @@ class BlockJob:
     key: int
 
     def table_pays(self, vectors: int) -> bool:
-        """Whether enumerating input patterns beats adding rows."""
-        group_rows = self.macro.crossbar.active_rows
-        _, rows, _, cols = self.block.on.shape
-        table_bytes = -(-rows // group_rows) * (4 * cols << group_rows) if group_rows <= 8 else 0
+        """Whether enumerating input patterns beats adding rows; its sums must fit 32 bits."""
+        group_rows, transfer = self.macro.crossbar.active_rows, self.transfer
+        _, rows, slices, cols = self.block.on.shape
+        groups = -(-rows // group_rows)
+        largest_sum = groups * (transfer.codes - 1) * transfer.lsb_per_code << (slices - 1)
+        table_bytes = groups * (4 * cols << group_rows) if group_rows <= 8 else 0
         return (
             group_rows <= kernels.TABLE_ROWS
             and self.block.pack_bits == kernels.PACK_BITS
+            and largest_sum <= 1 << 31
             and table_bytes <= TABLE_BYTES_MAX
             and vectors * self.macro.inputs.bits >= TABLE_READS_MIN
         )
 
+    def fill_table(self, stored: NDArray[np.int64]) -> "PatternTable | None":
+        """Convert every input pattern once; ``None`` if noise leaves too many reads uncertain."""
+        macro, transfer, slices = self.macro, self.transfer, slice_weights(self.macro)
+        bits = (stored[:, None, :] >> np.arange(len(slices))[None, :, None]) & 1
+        packed = np.ascontiguousarray(np.where(bits == 1, self.block.on[0], self.block.off[0]))
+        sums, uncertain, saturated, histogram = kernels.build_table(
+            packed, macro.crossbar.active_rows, slices, transfer.step, transfer.lsb_per_code,
+            transfer.codes - 1, transfer.certain_from, transfer.certain_to,
+        )  # fmt: skip
+        if uncertain.mean() > UNCERTAIN_RATIO_MAX:
+            return None
+        return PatternTable(packed, sums, uncertain, saturated, histogram)
+
     def by_table(
         self,
-        stored: NDArray[np.int64],
+        table: "PatternTable",
         inputs: NDArray[np.int32],
         first_row: int,
         out: NDArray[Any],
     ) -> Tally:
-        macro, transfer, slices = self.macro, self.transfer, slice_weights(self.macro)
-        bits = (stored[:, None, :] >> np.arange(len(slices))[None, :, None]) & 1
-        packed = np.ascontiguousarray(np.where(bits == 1, self.block.on[0], self.block.off[0]))
-        group_rows, top = macro.crossbar.active_rows, transfer.codes - 1
-        table, uncertain, saturated, histogram = kernels.build_table(
-            packed, group_rows, slices, transfer.step, transfer.lsb_per_code, top,
-            transfer.certain_from, transfer.certain_to,
-        )  # fmt: skip
+        """Add the product into ``out``; see :func:`kernels.look_up`."""
+        macro, transfer = self.macro, self.transfer
         seen, clipped = kernels.look_up(
-            inputs, first_row, plane_weights(macro), packed, group_rows, *self._place(),
-            table, uncertain, saturated, slices, transfer.step, transfer.lsb_per_code, top,
-            transfer.thresholds, transfer.span, np.uint64(self.key), out, CHUNK_VECTORS,
+            inputs, first_row, plane_weights(macro), table.packed, macro.crossbar.active_rows,
+            *self._place(), table.sums, table.uncertain, table.saturated, slice_weights(macro),
+            transfer.step, transfer.lsb_per_code, transfer.codes - 1, transfer.thresholds,
+            transfer.span, np.uint64(self.key), out, CHUNK_VECTORS,
         )  # fmt: skip
-        sums = np.einsum("gp,gpk->k", seen, histogram)
-        return Tally(sums, int(clipped))
+        return Tally(np.einsum("gp,gpk->k", seen, table.histogram), int(clipped))
 
     def by_rows(
         self,

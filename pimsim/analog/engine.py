@@ -9,7 +9,12 @@ operands written at run time (Q·Kᵀ, P·V), where each head has cells of its o
 contents. Matrices larger than a macro are cut into row and column blocks; their partial sums are
 added digitally, exactly.
 
-Not modelled yet: variation of the dummy rows, wire resistance, device state over time.
+A read drives as many word lines every time: dummy rows of off cells stand in for input zeros and
+for missing rows. The off current of all driven cells is therefore the same pedestal in every read,
+and the converter's zero is set to it, so that a column sum counts conducting cells from 0.
+
+Not modelled yet: variation of the dummy rows, a pedestal that moves with process, supply or
+temperature, fewer dummy rows than a read needs, wire resistance, device state over time.
 """
 
 from dataclasses import dataclass, replace
@@ -132,8 +137,9 @@ def mvm(
         out = np.zeros((len(inputs), block.on.shape[3]), np.int64)
         job = BlockJob(macro, programmed.transfer, block, rows, cols, key)
         stored = programmed.weights[None, block.rows, block.cols]
-        if job.table_pays(len(inputs)):
-            tally += job.by_table(stored[0], part, first_row, out)
+        table = job.fill_table(stored[0]) if job.table_pays(len(inputs)) else None
+        if table is not None:
+            tally += job.by_table(table, part, first_row, out)
         else:
             starts = np.append(np.arange(0, len(inputs), CHUNK_VECTORS), len(inputs))
             zeros = np.zeros(len(starts) - 1, np.int64)
@@ -232,7 +238,8 @@ def _check_operand(name: str, values: NDArray[Any], bits: int, *, signed: bool) 
     if values.size and (values.min() < low or values.max() > high):
         raise ModelRangeError(
             f"{name} span {int(values.min())} to {int(values.max())}, but {bits} "
-            f"{'signed' if signed else 'unsigned'} bits hold {low} to {high}"
+            f"{'signed' if signed else 'unsigned'} bits hold {low} to {high}; "
+            f"{'raise their bits' if signed else 'set their coding to twos_complement'}"
         )
 
 

@@ -223,6 +223,9 @@ def sum_rows(
     groups = (rows + group_rows - 1) // group_rows
     histogram = np.zeros((jobs, group_rows + 1), np.int64)
     clipped = np.zeros(jobs, np.int64)
+    # A uniform number between these leaves the code as it is; two narrow tables stay in cache.
+    lower = thresholds[:, max(span - 1, 0)].copy() if span else np.zeros(1, np.uint64)
+    upper = thresholds[:, span].copy() if span else np.zeros(1, np.uint64)
     for job in numba.prange(jobs):
         matrix, instance = matrix_of[job], instance_of[job]
         cells = np.empty((rows, slices * cols), on.dtype)
@@ -238,6 +241,7 @@ def sum_rows(
         codes = np.zeros(slices * cols, np.int64)
         rests = np.zeros(slices * cols, np.int64)
         uniforms = np.zeros(slices * cols, np.uint64)
+        moved = np.zeros(slices * cols, np.bool_)
         seen = np.zeros(group_rows + 1, np.int64)
         lost = np.int64(0)
         for vector in range(starts[job], starts[job + 1]):
@@ -250,17 +254,19 @@ def sum_rows(
                         if (np.int64(inputs[vector, row]) >> p) & 1:
                             for k in range(slices * cols):
                                 sums[k] += cells[row, k]
-                    read = (p * groups_total + first_group + group) * slices
+                    doubtful = False
                     for k in range(slices * cols):
                         counts[k], current = current_of(np.int64(sums[k]), pack_bits)
                         shifted = current + step // 2
                         code = shifted >> step_shift if step_shift >= 0 else shifted // step
+                        rest = shifted - code * step
                         codes[k] = code
-                        rests[k] = shifted - code * step
+                        rests[k] = rest
+                        doubtful |= (rest < certain_from) | (rest >= certain_to)
                     for k in range(slices * cols):
                         seen[counts[k]] += 1
-                    if certain_to - certain_from < step:
-                        read = ((p * groups_total + first_group + group) * slices) * cols_total
+                    if doubtful:
+                        read = (p * groups_total + first_group + group) * slices * cols_total
                         for s in range(slices):
                             counter = read + s * cols_total + first_col
                             for c in range(cols):
@@ -268,8 +274,10 @@ def sum_rows(
                                 uniforms[s * cols + c] = drawn >> np.uint64(11)
                         for k in range(slices * cols):
                             rest = rests[k]
-                            if rest < certain_from or rest >= certain_to:
-                                codes[k] += steps_of(uniforms[k], rest, thresholds, span)
+                            moved[k] = (uniforms[k] < lower[rest]) | (uniforms[k] >= upper[rest])
+                        for k in range(slices * cols):
+                            if moved[k]:
+                                codes[k] += steps_of(uniforms[k], rests[k], thresholds, span)
                     for s in range(slices):
                         weight = plane_weights[p] * slice_weights[s] * lsb_per_code
                         for c in range(cols):

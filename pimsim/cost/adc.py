@@ -219,10 +219,12 @@ def _value(name: str) -> float:
 
 def _check_range(enob_bits: float, rate_ghz: float, node_nm: float) -> None:
     if not SMALLEST_SURVEY_BITS <= enob_bits <= _LARGEST_SURVEY_BITS:
+        remedy = "name 'flash_comparators', or 'survey_regression_4bit' for an upper bound"
+        if enob_bits > _LARGEST_SURVEY_BITS:
+            remedy = "give the converter fewer codes"
         raise ModelRangeError(
             f"the survey regression holds for {SMALLEST_SURVEY_BITS:g} to "
-            f"{_LARGEST_SURVEY_BITS:g} effective bits, got {enob_bits:.2f}; below, use "
-            "'flash_comparators', or 'survey_regression_4bit' for an upper bound"
+            f"{_LARGEST_SURVEY_BITS:g} effective bits, got {enob_bits:.2f}; {remedy}"
         )
     low, high = _SURVEY_RATE_RANGE_GHZ
     if not low <= rate_ghz <= high:

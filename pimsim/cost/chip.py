@@ -4,10 +4,11 @@ Which question this module answers: *which model costs which component of this c
 each instance cost?*
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pimsim.config.architecture import Adc, Architecture, CostModels, Macro
+from pimsim.config.architecture import Adc, Architecture, Buffer, CostModels, Macro
 from pimsim.cost.adc import ConverterCost
 from pimsim.cost.crossbar import CrossbarCost
 from pimsim.cost.digital import DigitalCosts, shift_add_area_um2
@@ -78,13 +79,14 @@ def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
     point = OperatingPoint(architecture.node_nm, architecture.pvt.supply_v)
     shift_adds = COST_MODELS[models.shift_add](point)
     unit_operations = COST_MODELS[models.units](point)
-    buffer = COST_MODELS[models.buffer]
     return ChipCost(
         architecture=architecture,
         models=models,
         point=point,
         macros={
-            name: _macro_cost(name, macro, models, point, shift_adds)
+            name: _macro_cost(
+                name, macro, variant=variant, models=models, point=point, shift_adds=shift_adds
+            )
             for name, macro in architecture.macros.items()
         },
         shift_adds=shift_adds,
@@ -93,8 +95,10 @@ def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
             function: _unit_area_um2(architecture, function, unit_operations)
             for function in UNIT_FUNCTIONS
         },
-        tile_buffer=buffer(architecture.tile.buffer.capacity_bytes, point),
-        global_buffer=buffer(architecture.chip.global_buffer.capacity_bytes, point),
+        tile_buffer=_buffer_cost("tile.buffer", architecture.tile.buffer, variant, models, point),
+        global_buffer=_buffer_cost(
+            "chip.global_buffer", architecture.chip.global_buffer, variant, models, point
+        ),
         noc=COST_MODELS[models.noc](architecture.chip.noc.model, point),
     )
 
@@ -116,13 +120,17 @@ def converter_model(adc: Adc, models: CostModels) -> str:
 
 
 def _macro_cost(
-    name: str, macro: Macro, models: CostModels, point: OperatingPoint, shift_adds: DigitalCosts
+    name: str,
+    macro: Macro,
+    *,
+    variant: str,
+    models: CostModels,
+    point: OperatingPoint,
+    shift_adds: DigitalCosts,
 ) -> MacroCost:
     model = converter_model(macro.adc, models)
-    try:
+    with _naming(f"macros.{name}.adc", f"{variant}.{macro.adc.model}_adc", model):
         converter = COST_MODELS[model](macro.adc, point)
-    except ModelRangeError as error:
-        raise ModelRangeError(f"macros.{name}.adc: {error}") from None
     return MacroCost(
         crossbar=COST_MODELS[models.crossbar](macro, point),
         converter=converter,
@@ -130,6 +138,23 @@ def _macro_cost(
         converters=-(-macro.crossbar.cols // macro.adc.columns_per_adc),
         shift_add_area_um2=shift_add_area_um2(macro, shift_adds),
     )
+
+
+def _buffer_cost(
+    place: str, buffer: Buffer, variant: str, models: CostModels, point: OperatingPoint
+) -> BufferCost:
+    with _naming(place, f"{variant}.buffer", models.buffer):
+        cost: BufferCost = COST_MODELS[models.buffer](buffer.capacity_bytes, point)
+    return cost
+
+
+@contextmanager
+def _naming(place: str, role: str, model: str) -> Iterator[None]:
+    """Put the component, and the key that names its model, before what the model objects to."""
+    try:
+        yield
+    except ModelRangeError as error:
+        raise ModelRangeError(f"{place}: cost.variants.{role} names {model!r}: {error}") from None
 
 
 def _unit_area_um2(architecture: Architecture, function: str, costs: DigitalCosts) -> Sourced:

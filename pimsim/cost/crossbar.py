@@ -9,10 +9,12 @@ every driven cell that does not conduct the off current. The converter works on 
 that a slow converter does not keep the cells conducting. A word line is a capacitance charged once
 per activation through a tapered chain of buffers. A written bit swings one bit line of its column.
 
-Not modelled: settling before the converter samples (lines are precharged), resistance of the lines,
-sense margins, and programming of read-only cells, which happens once and is no part of an
-inference. The on currents are the weakest constants of the whole library: published junctions and
-cells span two orders of magnitude.
+Not modelled: settling before the converter samples (lines are precharged), the circuits that hold
+the samples, the area of dummy rows, resistance of the lines, sense margins, and programming of
+read-only cells, which happens once and is no part of an inference. The on currents and the time
+that cells conduct are the weakest constants of the whole library: published junctions and cells
+span two orders of magnitude, and cells that conducted for a whole 10 ns read would take ten times
+the energy given here.
 
 References
 ----------

@@ -41,8 +41,10 @@ def service_times(architecture: Architecture) -> ServiceTimes:
 
     Notes
     -----
-    The columns of a shared converter are converted one after the other while the word lines stay
-    driven, so a read takes ``max(read_time_ns, columns_per_adc * conversion_time_ns)``.
+    All columns are sampled at the end of ``read_time_ns``. A shared converter works through the
+    held samples while the next read settles, so reads follow each other every
+    ``max(read_time_ns, columns_per_adc * conversion_time_ns)``. Not modelled: the conversions after
+    the last read of a vector, which no next read hides.
     """
     macros = architecture.macros
     kinds: Mapping[str, SourceKind] = MappingProxyType(dict.fromkeys(RESOURCE_CLASSES, "assumed"))

@@ -7,6 +7,7 @@ import pytest
 from pimsim.analog import ideal_macro
 from pimsim.analog.adc import UNIFORM_BITS, transfer_of
 from pimsim.analog.cells import CURRENT_ONE
+from pimsim.errors import ModelRangeError
 
 
 def noisy(noise_ratio: float | None, *, levels: int = 9, active_rows: int = 8):
@@ -52,3 +53,13 @@ def test_the_step_is_the_smallest_integer_that_covers_the_range():
     assert transfer_of(noisy(None, levels=8, active_rows=32)).lsb_per_code == 4
     assert transfer_of(noisy(None, levels=9, active_rows=8)).lsb_per_code == 1
     assert transfer_of(noisy(None, levels=8, active_rows=8)).lsb_per_code == 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "active_rows", "noise_ratio", "found"),
+    [(65536, 8, 1.0, "65535 codes rms; with 1 LSB"), (2, 65536, 0.5, "0.5 codes rms; with 32768")],
+)
+def test_noise_beyond_any_sensible_table_is_refused(levels, active_rows, noise_ratio, found):
+    """Such tables would take gigabytes before they gave a number."""
+    with pytest.raises(ModelRangeError, match=found):
+        transfer_of(noisy(noise_ratio, levels=levels, active_rows=active_rows))

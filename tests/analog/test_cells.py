@@ -32,6 +32,6 @@ def test_the_off_current_spreads_like_the_on_current_unless_told(settings, expec
 
 
 def test_an_ideal_cell_with_a_spread_is_a_contradiction():
-    cell = Cell(model="ideal", bits=1, sigma_on_ratio=0.05)
+    cell = Cell(model="ideal", bits=1).model_copy(update={"sigma_on_ratio": 0.05})
     with pytest.raises(ModelRangeError, match="cell model 'ideal' has no variation"):
         draw_deviations(cell, (2, 2), np.random.default_rng(0))

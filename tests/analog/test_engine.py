@@ -129,6 +129,7 @@ def test_tables_and_row_sums_draw_the_same_noise(monkeypatch):
     macro = macro_of(sigma_on=0.06, noise=0.02)
     weights, inputs = operands(generator, 400, 50, 9)
     programmed = program(weights, macro, 5)
+    monkeypatch.setattr(blocks, "UNCERTAIN_RATIO_MAX", 1.0)
     by_table = mvm(programmed, inputs, 6)
     monkeypatch.setattr(blocks, "TABLE_READS_MIN", 1 << 60)
     by_rows = mvm(programmed, inputs, 6)

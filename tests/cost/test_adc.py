@@ -57,8 +57,8 @@ def test_fast_converters_are_limited_by_their_rate(bits, rate, node, energy, are
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((3.17, 0.1, 28), "holds for 4 to 14 effective bits, got 3.17; below, use"),
-        ((15, 0.1, 28), "effective bits, got 15.00"),
+        ((3.17, 0.1, 28), "holds for 4 to 14 effective bits, got 3.17; name 'flash_comparators'"),
+        ((15, 0.1, 28), "effective bits, got 15.00; give the converter fewer codes"),
         ((8, 20.0, 28), "1e-05 to 10 GHz, got 20"),
         ((8, 1e-6, 28), "1e-05 to 10 GHz"),
         ((8, 0.1, 5), "7 to 180 nm, got 5"),
