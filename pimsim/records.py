@@ -274,6 +274,7 @@ class Result:
     accuracy: Accuracy | None
     latency_us: float
     throughput_per_s: float
+    """Inferences, that is batches, one after the other."""
     energy_uj: float
     power_mw: float
     tops_per_w: float

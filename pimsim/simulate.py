@@ -9,12 +9,12 @@ This module is imported with the package and therefore imports nothing heavy at 
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pimsim.errors import InputError, SimulationError
+from pimsim.errors import InputError, MappingError, QuantizationError, SimulationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,13 +80,15 @@ def simulate(
     batch
         Inputs per inference; all totals are then those of the whole batch.
     seq
-        Tokens per input, for workloads with a dimension ``seq``.
+        Tokens per input, for workloads with a dimension ``seq``; with samples, as many as they
+        have.
     threads
         Threads of the compiled kernels; results do not depend on it.
     overrides
         ``PATH=VALUE`` settings, checked like the architecture file itself; with a name or path.
     compare
-        Architectures that the same workload is simulated on for the comparison.
+        Architectures that the same workload is simulated on for the comparison; one that it does
+        not fit is left out, and the result's notes say why.
     progress
         Told about stages and steps.
 
@@ -127,7 +129,7 @@ def simulate(
     with _threads(threads) as used:
         simulation = _Simulation(request)
         run = simulation.run(chip)
-        others = [simulation.run(other) for other in opponents if other.name != chip.name]
+        others, missing = simulation.run_others(o for o in opponents if o.name != chip.name)
     settings = RunSettings(
         workload=work,
         samples=request.sample_count,
@@ -139,7 +141,7 @@ def simulate(
         overrides=request.overrides,
         wall_times_s=simulation.wall_times_s,
     )
-    return assemble(settings, run, others)
+    return assemble(settings, run, others, missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,37 +168,79 @@ class _Request:
         ):
             if value is not None and value < least:
                 raise InputError(f"{name} must be {least} or more, got {value}")
-        available = 0 if self.workload.samples is None else self.workload.samples.count
         if self.workload.shape_only:
             if self.samples is not None:
                 raise InputError(
                     f"workload {self.workload.name!r} has shapes only, no samples to take "
                     f"{self.samples} from"
                 )
-        elif self.sample_count > available:
+        else:
+            self._check_samples()
+        _ = self.dims  # raises where a dimension is unknown or out of range
+
+    def _check_samples(self) -> None:
+        name = self.workload.name
+        if self.available == 0:
             raise InputError(
-                f"samples = {self.sample_count}, but workload {self.workload.name!r} has "
-                f"{available} evaluation samples"
+                f"workload {name!r} has weights but no evaluation samples; add evaluation.<input> "
+                "to its samples.safetensors, or trace it without weights for time and cost alone"
             )
-        elif self.sample_count % self.batch:
+        if self.sample_count > self.available:
             raise InputError(
-                f"samples = {self.sample_count} is not a whole number of batches of {self.batch}"
+                f"samples = {self.sample_count}, but workload {name!r} has {self.available} "
+                "evaluation samples; ask for fewer"
             )
+        if self.batch > self.available:
+            raise InputError(
+                f"batch = {self.batch}, but workload {name!r} has {self.available} evaluation "
+                "samples; ask for a smaller batch"
+            )
+        rest = self.sample_count % self.batch
+        if rest:
+            near = {self.sample_count - rest, self.sample_count - rest + self.batch}
+            whole = " or ".join(str(n) for n in sorted(near) if 0 < n <= self.available)
+            raise InputError(
+                f"samples = {self.sample_count} is not a whole number of batches of {self.batch}; "
+                f"take {whole}"
+            )
+        found = self._sample_dims().get("seq")
+        if found is not None and self.seq not in (None, found):
+            raise InputError(
+                f"seq = {self.seq}, but the evaluation samples of workload {name!r} have {found} "
+                "tokens; leave seq out"
+            )
+
+    def _sample_dims(self) -> dict[str, int]:
+        """Numbers that the evaluation samples give the symbolic dimensions, the batch apart."""
+        from pimsim.workload.reference import bind_inputs
+
+        workload = self.workload
+        if workload.shape_only or workload.samples is None:
+            return {}
+        arrays = [workload.samples.evaluation[name] for name in workload.inputs]
+        dims = bind_inputs(workload, arrays)
+        return {name: size for name, size in dims.items() if name != "batch"}
+
+    @property
+    def available(self) -> int:
+        """Evaluation samples that the workload brings along."""
+        samples = self.workload.samples
+        return 0 if samples is None or self.workload.shape_only else samples.count
 
     @property
     def sample_count(self) -> int:
         """Samples to evaluate: asked for, or all up to the default, in whole batches."""
-        if self.workload.samples is None:
-            return 0
         if self.samples is not None:
             return self.samples
-        available = min(self.workload.samples.count, DEFAULT_SAMPLES_MAX)
-        return available - available % self.batch if available >= self.batch else available
+        count = min(self.available, DEFAULT_SAMPLES_MAX)
+        return count - count % self.batch if count >= self.batch else count
 
     @property
     def dims(self) -> dict[str, int]:
         """Numbers of the workload's symbolic dimensions."""
-        wanted = {"batch": self.batch} if self.batch > 1 or "batch" in self.workload.dims else {}
+        wanted = self._sample_dims()
+        if self.batch > 1 or "batch" in self.workload.dims:
+            wanted["batch"] = self.batch
         if self.seq is not None:
             wanted["seq"] = self.seq
         return {"batch": 1, **self.workload.bind(**wanted)}
@@ -238,12 +282,28 @@ class _Simulation:
             costs = _costs(mapped, functional, timeline)
         return ChipRun(architecture, mapped, accuracy, functional, times, timeline, costs)
 
+    def run_others(
+        self, architectures: "Iterable[Architecture]"
+    ) -> "tuple[list[ChipRun], list[str]]":
+        """All passes on each architecture, and a note on each that the workload does not fit."""
+        runs, missing = [], []
+        for architecture in architectures:
+            try:
+                runs.append(self.run(architecture))
+            except (MappingError, QuantizationError) as error:
+                reason = str(error).splitlines()[0]
+                missing.append(f"not compared with {architecture.name}: {reason}")
+        return runs, missing
+
     def _mapped(self, architecture: "Architecture") -> "MappedWorkload":
+        from pimsim.cost import chip_cost
         from pimsim.mapping import map_workload
         from pimsim.quantization import calibrate, quantize
 
         workload = self.request.workload
         with self._timed(f"{architecture.name}: calibrate, quantize and map"):
+            for variant in architecture.cost.variants:  # refuse now, not after the long passes
+                chip_cost(architecture, variant)
             if self._statistics is None and not workload.shape_only:
                 self._statistics = calibrate(workload)
             quantized = quantize(workload, architecture, self._statistics)
@@ -260,7 +320,7 @@ class _Simulation:
         )
 
         request, samples = self.request, self.request.workload.samples
-        if samples is None:
+        if samples is None or request.workload.shape_only:
             return None, estimate(mapped)
         name, count = mapped.architecture.name, request.sample_count
         inputs = {key: values[:count] for key, values in samples.evaluation.items()}

@@ -61,9 +61,23 @@ class RunSettings:
     wall_times_s: Mapping[str, float]
 
 
-def assemble(settings: RunSettings, run: ChipRun, others: Sequence[ChipRun]) -> Result:
-    """Put one chip's passes, and those of its opponents, into a result."""
-    return _Assembly(settings, run, others).result()
+def assemble(
+    settings: RunSettings, run: ChipRun, others: Sequence[ChipRun], missing: Sequence[str] = ()
+) -> Result:
+    """Put one chip's passes, and those of its opponents, into a result.
+
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    run
+        What the passes found on the chip.
+    others
+        The same on the chips it is compared with.
+    missing
+        A note on each comparison that could not be had.
+    """
+    return _Assembly(settings, run, others, missing).result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +87,14 @@ class _Assembly:
     settings: RunSettings
     run: ChipRun
     others: Sequence[ChipRun]
+    missing: Sequence[str]
 
     def result(self) -> Result:
-
         run, workload, dims = self.run, self.settings.workload, self.settings.dims
         main, macs = run.costs[0], summary.macs(workload, dims).total
         latency_us = units.us_from_ps(run.timeline.latency_ps)
         energy_uj, area_mm2 = units.uj_from_pj(main.energy_pj), units.mm2_from_um2(main.area_um2)
-        throughput_per_s = self.settings.batch * units.PER_S_PER_PER_US / latency_us
-        inferences_per_s = units.PER_S_PER_PER_US / latency_us
+        throughput_per_s = units.PER_S_PER_PER_US / latency_us
         return Result(
             manifest=self._manifest(),
             workload={
@@ -98,7 +111,7 @@ class _Assembly:
             energy_uj=energy_uj,
             power_mw=1000.0 * energy_uj / latency_us,
             tops_per_w=units.tops_per_w(macs, energy_uj),
-            tops_per_mm2=units.tops_per_mm2(macs, inferences_per_s, area_mm2),
+            tops_per_mm2=units.tops_per_mm2(macs, throughput_per_s, area_mm2),
             cells_ratio=_cells_ratio(run),
             area_ratio=_area_ratio(run),
             energy_breakdown_uj=cost.energy_breakdown_uj(main),
@@ -112,17 +125,15 @@ class _Assembly:
             counts=run.functional.counts,
             costs=run.costs,
             timeline=run.timeline,
-            notes=run.architecture.notes,
+            notes=(*run.architecture.notes, *self.missing),
         )
 
     def _baselines(self) -> tuple[Baseline, ...]:
-
         chips = tuple(_as_baseline(other, self.settings.batch) for other in self.others)
         one_input = {**self.settings.dims, "batch": 1}
         return chips + tuple(default_baselines(self.settings.workload, one_input))
 
     def _manifest(self) -> Manifest:
-
         settings, architecture = self.settings, self.run.architecture
         return Manifest(
             pimsim_version=VERSION,
@@ -149,7 +160,6 @@ class _Assembly:
 
 
 def _as_baseline(run: ChipRun, batch: int) -> Baseline:
-
     analog = None if run.accuracy is None else run.accuracy.analog
     return Baseline(
         name=run.architecture.name,
@@ -166,7 +176,6 @@ def _as_baseline(run: ChipRun, batch: int) -> Baseline:
 
 
 def _variants(costs: Sequence[CostBreakdown], macs: int) -> tuple[CostVariant, ...]:
-
     return tuple(
         CostVariant(
             name=cost.variant,

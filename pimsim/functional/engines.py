@@ -3,6 +3,8 @@
 Which question this module answers: *what comes out of the macros for these operands?*
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, final
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from pimsim import analog, rng
 from pimsim.analog import DynamicCrossbars, MvmOutput, ProgrammedCrossbar
 from pimsim.config.architecture import Macro
-from pimsim.errors import SimulationError
+from pimsim.errors import ModelRangeError, SimulationError
 from pimsim.mapping.mapped import MappedOp, Placement
 from pimsim.records import MacroCounts
 
@@ -78,9 +80,10 @@ class AnalogEngine:
         if name not in self._static:
             macro = self.macros[placement.macro]
             self._static[name] = analog.program(_weights(mapped), macro, self._key(name, "cells"))
-        output = analog.mvm(
-            self._static[name], driven, self._key(name, "read_noise"), first_row=first_vector
-        )
+        with _naming(name, placement):
+            output = analog.mvm(
+                self._static[name], driven, self._key(name, "read_noise"), first_row=first_vector
+            )
         return _product(output, placement)
 
     def dynamic(
@@ -96,17 +99,27 @@ class AnalogEngine:
                 cols=placement.cols,
                 key=self._key(name, "cells"),
             )
-        output = analog.mvm_dynamic(
-            self._dynamic[name],
-            stored,
-            driven,
-            self._key(name, "read_noise"),
-            first_row=first_vector,
-        )
+        with _naming(name, placement):
+            output = analog.mvm_dynamic(
+                self._dynamic[name],
+                stored,
+                driven,
+                self._key(name, "read_noise"),
+                first_row=first_vector,
+            )
         return _product(output, placement)
 
     def _key(self, op: str, purpose: str) -> int:
         return rng.key(self.seed, "chip", self.chip, op, purpose)
+
+
+@contextmanager
+def _naming(op: str, placement: Placement) -> Iterator[None]:
+    """Put the operation and its kind of macro before what the engine objects to."""
+    try:
+        yield
+    except ModelRangeError as error:
+        raise ModelRangeError(f"op {op!r} in macros.{placement.macro}: {error}") from error
 
 
 def _product(output: MvmOutput, placement: Placement) -> ProductOutput:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.errors import SimulationError
+from pimsim.errors import ModelRangeError, SimulationError
 from pimsim.functional.engines import ProductEngine, ProductOutput
 from pimsim.mapping.mapped import MappedOp, MappedWorkload
 from pimsim.quantization.quantized import QuantizedOp
@@ -118,13 +118,16 @@ class _Chunk:
             for name in op.inputs:
                 if last_use[name] == index:
                     values.pop(name, None)
-        for name in graph.outputs:
-            self.tally.outputs.setdefault(name, []).append(values[f"{name}.real"])
+        for name, tensor in zip(graph.workload.outputs, graph.outputs, strict=True):
+            self.tally.outputs.setdefault(name, []).append(values[tensor])
 
     def _digital(self, op: QuantizedOp, operands: list[Values], dims: Mapping[str, int]) -> Values:
         if op.execute is None:
             raise SimulationError(f"op {op.name!r} has nothing to execute")
-        output = op.execute(operands, dims)
+        try:
+            output = op.execute(operands, dims)
+        except ModelRangeError as error:
+            raise ModelRangeError(f"op {op.name!r}: {error}") from error
         if output.saturations:
             total = self.tally.saturations.get(op.name, 0) + output.saturations
             self.tally.saturations[op.name] = total
@@ -140,8 +143,8 @@ class _Chunk:
             shape = (*driven.shape[:-1], output.values.shape[-1])
         else:
             stored = operands[1]
-            by_head = driven.reshape(samples, -1, *driven.shape[-2:])
             cells = stored.reshape(samples, -1, *stored.shape[-2:])
+            by_head = driven.reshape(samples, cells.shape[1], -1, driven.shape[-1])
             vectors = by_head.shape[1] * by_head.shape[2]
             output = self.engine.dynamic(mapped, by_head, cells, self.first_sample * vectors)
             shape = (*driven.shape[:-1], stored.shape[-1])
@@ -158,18 +161,30 @@ class _Chunk:
                 output.counts if earlier is None else add_counts(earlier, output.counts)
             )
         if output.service_cycles is not None and name not in tally.cycles:
-            tally.cycles[name] = representative_cycles(mapped, output.service_cycles)
+            tally.cycles[name] = representative_cycles(
+                mapped, output.service_cycles, self.mapped.dims["batch"]
+            )
 
 
-def representative_cycles(mapped: MappedOp, cycles: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Cycles of the first inference, (tokens, row blocks); the slowest head sets the pace."""
-    placement = mapped.placement
-    if placement is None:
+def representative_cycles(
+    mapped: MappedOp, cycles: NDArray[np.int32], batch: int
+) -> NDArray[np.int32]:
+    """Cycles of the first inference, (tokens, row blocks); the slowest head sets the pace.
+
+    Parameters
+    ----------
+    mapped
+        A product.
+    cycles
+        (vectors, row blocks); vectors run over sample, head, token.
+    batch
+        Samples per inference.
+    """
+    if mapped.placement is None:
         raise SimulationError(f"op {mapped.op.name!r} has no macros")
-    instances, vectors = placement.instances, placement.input_vectors
-    batches = mapped.tokens // vectors if placement.instances > 1 else 1
-    first = cycles[: mapped.tokens * instances].reshape(batches, instances, -1, cycles.shape[1])
-    slowest: NDArray[np.int32] = first.max(axis=1).reshape(mapped.tokens, cycles.shape[1])
+    instances, blocks = mapped.placement.instances, cycles.shape[1]
+    first = cycles[: mapped.tokens * instances].reshape(batch, instances, -1, blocks)
+    slowest: NDArray[np.int32] = first.max(axis=1).reshape(mapped.tokens, blocks)
     return slowest
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.config.architecture import Architecture
-from pimsim.errors import QuantizationError
+from pimsim.errors import ModelRangeError, QuantizationError
 from pimsim.integer.units import UnitOutput
+from pimsim.quantization.encodings import code
 from pimsim.quantization.quantized import (
     Encoding,
     Execute,
@@ -21,7 +22,7 @@ from pimsim.quantization.quantized import (
     QuantizedTensor,
     QuantizedWorkload,
 )
-from pimsim.workload.graph import MOVEMENT_KINDS, PRODUCT_KINDS, Op, Workload
+from pimsim.workload.graph import Op, Workload
 from pimsim.workload.reference import apply_movement, unfold_convolution
 from pimsim.workload.shapes import Size
 
@@ -75,11 +76,27 @@ class GraphBuilder:
             self.values[tensor] = Value(tensor, FLOAT32, constant=stored, is_constant=True)
         return self.values[tensor]
 
+    def stored(self, tensor: str) -> NDArray[Any] | None:
+        """Values of an operand that the chip holds from the start; ``None`` when shape-only."""
+        value = self.operand(tensor)
+        if not value.is_constant:
+            raise QuantizationError(
+                f"tensor {tensor!r} is computed; only a stored one, moved at most, can be built in"
+            )
+        return value.constant
+
+    def computed(self, tensor: str) -> Value:
+        """The value of a tensor that must not be a stored constant."""
+        value = self.operand(tensor)
+        if value.is_constant:
+            raise QuantizationError(f"tensor {tensor!r} is a stored constant, not computed")
+        return value
+
     def move(self, op: Op) -> Value:
         """Lower data movement other than concatenation: the encoding stays what it was."""
         value = self.operand(op.inputs[0])
         if value.is_constant:
-            return self._move_constant(op, value)
+            return self._move_constants(op, [value])
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
             return UnitOutput(apply_movement(op, arrays, dims), 0)
@@ -100,21 +117,22 @@ class GraphBuilder:
             value.encoding,
         )
 
-    def _move_constant(self, op: Op, value: Value) -> Value:
-        """Rearrange a stored constant at compile time; the batch axis stays 1 and broadcasts."""
+    def _move_constants(self, op: Op, values: Sequence[Value]) -> Value:
+        """Rearrange stored constants at compile time; the batch axis stays 1 and broadcasts."""
         symbols = {size for size in self.shape(op.output) if isinstance(size, str)}
         if not symbols <= {"batch"}:
             raise QuantizationError(
-                f"op {op.name!r}: a stored constant takes the symbolic shape "
-                f"{self.shape(op.output)}; only the batch axis of a constant may be symbolic"
+                f"a stored constant takes the symbolic shape {self.shape(op.output)}; only the "
+                "batch axis of a constant may be symbolic"
             )
-        moved = None
-        if value.constant is not None:
-            moved = apply_movement(op, [value.constant], {"batch": 1})
-        return replace(value, name=op.output, constant=moved)
+        stored = [value.constant for value in values if value.constant is not None]
+        moved = apply_movement(op, stored, {"batch": 1}) if stored else None
+        return replace(values[0], name=op.output, constant=moved)
 
     def concatenate(self, op: Op, parts: Sequence[Value], encoding: Encoding) -> Value:
         """Lower concatenation of parts that already share ``encoding``; constants are coded."""
+        if all(part.is_constant for part in parts):
+            return self._move_constants(op, parts)
         axis: int = op.attributes["axis"]
         constants = [self._coded(part, encoding) for part in parts]
 
@@ -156,7 +174,7 @@ class GraphBuilder:
         source = driven
         shape: tuple[Size, ...] = (*self.shape(op.inputs[0])[:-1], cols)
         if op.kind == "convolution":
-            positions = _positions(op, self.shape(op.output))
+            positions = _positions(self.shape(op.output))
             source = self._unfold(op, driven, positions, rows)
             shape = (self.shape(op.output)[0], positions, cols)
         accumulated = f"{op.output}.accumulated"
@@ -177,8 +195,17 @@ class GraphBuilder:
         )
 
     def dynamic_product(self, op: Op, driven: Value, stored: Value, encoding: Encoding) -> Value:
-        """Lower a product of two computed operands; the second is written into the cells."""
-        second = self.shape(op.inputs[1])
+        """Lower a product of two computed operands; the second is written into the cells.
+
+        One matrix per sample, and per head of the first operand or for all of its heads.
+        """
+        first, second = (self.shape(name) for name in op.inputs)
+        shared = len(first) == len(second) and all(size == 1 for size in second[1:-2])
+        if not first[:-2] or second[:1] != first[:1] or not (second[:-2] == first[:-2] or shared):
+            raise QuantizationError(
+                f"the operands have shapes {first} and {second}; their leading axes must be equal, "
+                "or 1 in the second operand after the batch"
+            )
         return self.emit(
             QuantizedOp(
                 name=op.name,
@@ -202,8 +229,8 @@ class GraphBuilder:
         }
         if op.attributes["groups"] != 1:
             raise QuantizationError(
-                f"op {op.name!r}: a convolution with {op.attributes['groups']} groups has no "
-                "crossbar form yet; only groups = 1"
+                f"a convolution with {op.attributes['groups']} groups has no crossbar form yet; "
+                "only groups = 1"
             )
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
@@ -310,57 +337,10 @@ class GraphBuilder:
             workload=self.workload,
             scheme=scheme,
             inputs=self.workload.inputs,
-            outputs=self.workload.outputs,
+            outputs=tuple(host_side(name) for name in self.workload.outputs),
             tensors=self.tensors,
             ops=tuple(self.ops),
         )
-
-
-def code(values: NDArray[Any], encoding: Encoding) -> NDArray[Any]:
-    """Round real values to the codes of an encoding, saturating symmetrically."""
-    if encoding.scale is None:
-        return values.astype(np.float32)
-    limit = (1 << (encoding.bits - 1)) - 1
-    dtype = np.int8 if encoding.bits <= 8 else np.int16 if encoding.bits <= 16 else np.int32
-    codes = np.rint(values.astype(np.float64) / encoding.scale)
-    return np.clip(codes, -limit, limit).astype(dtype)
-
-
-def consumers(workload: Workload) -> dict[str, list[Op]]:
-    """Operations that read each tensor."""
-    readers: dict[str, list[Op]] = {}
-    for op in workload.ops:
-        for name in op.inputs:
-            readers.setdefault(name, []).append(op)
-    return readers
-
-
-def passes_through(op: Op) -> bool:
-    """Whether an operation leaves codes as they are: movement, or a scale change by a constant."""
-    return op.kind in MOVEMENT_KINDS or (op.kind == "mul" and "scalar" in op.attributes)
-
-
-def final_readers(
-    workload: Workload, readers: Mapping[str, list[Op]], tensor: str
-) -> list[tuple[Op | None, float]]:
-    """Who reads a tensor after movement and constant factors, each with the factor in between.
-
-    ``None`` stands for an output of the graph.
-    """
-    found: list[tuple[Op | None, float]] = [(None, 1.0)] if tensor in workload.outputs else []
-    for op in readers.get(tensor, []):
-        if not passes_through(op):
-            found.append((op, 1.0))
-            continue
-        factor = float(op.attributes.get("scalar", 1.0)) if op.kind == "mul" else 1.0
-        for reader, between in final_readers(workload, readers, op.output):
-            found.append((reader, factor * between))
-    return found
-
-
-def feeds_only_products(found: Sequence[tuple[Op | None, float]]) -> bool:
-    """Whether every final reader is a crossbar product."""
-    return bool(found) and all(op is not None and op.kind in PRODUCT_KINDS for op, _ in found)
 
 
 def lower_all(
@@ -371,7 +351,7 @@ def lower_all(
     Raises
     ------
     QuantizationError
-        If the scheme has no form for a kind.
+        If the scheme has no form for an operation; the message begins with its name.
     """
     for op in builder.workload.ops:
         if op.kind not in handlers:
@@ -379,13 +359,31 @@ def lower_all(
                 f"op {op.name!r}: scheme {scheme!r} has no form for {op.kind!r}; it has: "
                 f"{', '.join(sorted(handlers))}"
             )
-        builder.values[op.output] = handlers[op.kind](op)
+        try:
+            builder.values[op.output] = handlers[op.kind](op)
+        except (QuantizationError, ModelRangeError) as error:
+            raise QuantizationError(f"op {op.name!r}: {error}") from error
 
 
-def _positions(op: Op, shape: Sequence[Size]) -> int:
+def host_side(output: str) -> str:
+    """Name of the tensor that the host gets for an output of the traced graph."""
+    return f"{output}.real"
+
+
+def check_last_axis(builder: GraphBuilder, op: Op) -> None:
+    """Raise unless a row of the operation, a softmax or layer norm, is the last axis alone."""
+    rank = len(builder.shape(op.inputs[0]))
+    axis: int = op.attributes.get("axis", -1)
+    axes: int = op.attributes.get("normalized_axes", 1)
+    if axis not in (-1, rank - 1) or axes != 1:
+        where = f"{axes} axes" if axes != 1 else f"axis {axis} of {rank}"
+        raise QuantizationError(f"{op.kind} over {where}; the unit works along the last one")
+
+
+def _positions(shape: Sequence[Size]) -> int:
     height, width = shape[2], shape[3]
     if not isinstance(height, int) or not isinstance(width, int):
-        raise QuantizationError(f"op {op.name!r}: a convolution needs a fixed image size")
+        raise QuantizationError("a convolution needs a fixed image size")
     return height * width
 
 

@@ -16,13 +16,18 @@ from pimsim.errors import QuantizationError
 from pimsim.integer.ibert_gelu import IBertGelu
 from pimsim.integer.ibert_layer_norm import IBertLayerNorm
 from pimsim.integer.ibert_softmax import IBertSoftmax
+from pimsim.integer.requantize import Constants
 
-SOFTMAX_OUTPUT_BITS: Final = 7
-"""Codes 0 to 127, a signed 8-bit operand of the next product. [bit]"""
+SOFTMAX_OUTPUT_BITS: Final = 15
+"""Fine codes, of which the 8 below the calibrated peak become the next operand. [bit]"""
 SOFTMAX_SMALLEST_SCALE: Final = 3e-5
 """Below it the constant ``q_c`` of the exponential would need more than 32 bits."""
 GELU_SMALLEST_SCALE: Final = 4.1e-5
 """Below it the constant ``q_c`` of the error function would need more than 32 bits."""
+LARGEST_BIAS: Final = 1 << 30
+"""Largest code of a bias: leaves the products of a 32-bit accumulator as much again."""
+_NEGLIGIBLE_RATIO: Final = 2.0**-24
+"""A channel whose weights are below this share of the matrix's largest is coded as if at it."""
 _EXP_QUADRATIC: Final = 0.35815147
 _EXP_LINEAR: Final = 0.96963238
 """i-exp, I-BERT's published code: 0.35815147 p² + 0.96963238 p + 1 on (-ln 2, 0]."""
@@ -56,14 +61,28 @@ def dyadic(ratio: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def dyadic_per_channel(ratios: NDArray[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Write a ratio per output channel as multipliers and shifts."""
+def dyadic_per_channel(ratios: NDArray[Any]) -> tuple[Constants, Constants]:
+    """Write a ratio per output channel as multipliers and shifts; a single one as plain numbers."""
     pairs = [dyadic(float(ratio)) for ratio in ratios]
+    if len(pairs) == 1:
+        return pairs[0]
     return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
 
 
-def quantize_weights(weights: NDArray[Any], bits: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def quantize_weights(
+    weights: NDArray[Any], bits: int, *, smallest: float | NDArray[Any] = 0.0
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Code a (rows, cols) matrix symmetrically with one scale per column (output channel).
+
+    Parameters
+    ----------
+    weights
+        Real weights.
+    bits
+        Width of a code with its sign. [bit]
+    smallest
+        Scales are no smaller than this: one bound, or one per column. A column of all but zero
+        weights would else have a scale on which its bias does not fit the accumulator.
 
     Returns
     -------
@@ -71,7 +90,9 @@ def quantize_weights(weights: NDArray[Any], bits: int) -> tuple[NDArray[np.int64
         Codes in ``±(2**(bits - 1) - 1)`` and the scale of each column.
     """
     peaks = np.abs(weights.astype(np.float64)).max(axis=0)
+    peaks = np.maximum(peaks, peaks.max() * _NEGLIGIBLE_RATIO)
     scales = np.where(peaks > 0, peaks, 1.0) / ((1 << (bits - 1)) - 1)
+    scales = np.maximum(scales, smallest)
     return np.rint(weights / scales).astype(np.int64), scales
 
 
@@ -106,6 +127,7 @@ def ibert_layer_norm(
         float(np.abs(gain).max()) / 32767,
         float(np.abs(bias).max()) * 2**15 / (math.sqrt(length) * (2**30 - 1)),
     )
+    gain_scale = gain_scale or 1.0  # gain and bias all zero
     output_scale = math.sqrt(length) * 2.0**-15 * gain_scale
     unit = IBertLayerNorm(
         gain=tuple(np.rint(gain.astype(np.float64) / gain_scale).astype(int).tolist()),

@@ -20,7 +20,14 @@ from pimsim.config.architecture import Architecture
 from pimsim.errors import QuantizationError
 from pimsim.integer.units import UnitOutput
 from pimsim.quantization import constants
-from pimsim.quantization.builder import FLOAT32, GraphBuilder, Value, lower_all
+from pimsim.quantization.builder import (
+    FLOAT32,
+    GraphBuilder,
+    Value,
+    check_last_axis,
+    host_side,
+    lower_all,
+)
 from pimsim.quantization.calibration import symmetric_scale
 from pimsim.quantization.float_units import (
     Fp32Add,
@@ -79,7 +86,8 @@ class _Lowering:
         movement = dict.fromkeys(("view", "permute", "expand", "slice", "select"), builder.move)
         lower_all(builder, {**movement, **handlers}, SCHEME)
         for name in builder.workload.outputs:
-            self._copy(f"{name}.fetch", self._plain(name, "an output").name, f"{name}.real")
+            value = self._plain(builder.computed(name))
+            self._copy(f"{name}.fetch", value.name, host_side(name))
         return builder.finish(SCHEME)
 
     def _copy(self, name: str, source: str, output: str) -> None:
@@ -98,14 +106,10 @@ class _Lowering:
 
     def _as_operand(self, tensor: str, op: Op) -> tuple[Value, float]:
         """A tensor as 8-bit codes, quantized once, and the real value of one code."""
-        value = self.builder.operand(tensor)
-        if value.is_constant:
-            raise QuantizationError(
-                f"product operand {tensor!r} is a stored constant, not computed"
-            )
+        value = self.builder.computed(tensor)
         statistics = self.builder.statistics
         scale = 1.0 if statistics is None else symmetric_scale(statistics[tensor], PRODUCT_BITS)
-        narrow = f"{value.name}.int8"
+        narrow = f"{tensor}.int8"  # not of value.name: a constant factor shares its operand
         if narrow in self.builder.tensors:
             return Value(narrow, self.builder.tensors[narrow].encoding), scale
         unit = Fp32Requantize(scale=(scale / _factor(value),), bits=PRODUCT_BITS)
@@ -120,8 +124,8 @@ class _Lowering:
     def _static(self, op: Op) -> Value:
         builder = self.builder
         driven, scale = self._as_operand(op.inputs[0], op)
-        weight = builder.workload.weights.get(op.inputs[1])
-        bias = builder.workload.weights.get(op.inputs[2]) if len(op.inputs) > 2 else None
+        weight = builder.stored(op.inputs[1])
+        bias = builder.stored(op.inputs[2]) if len(op.inputs) > 2 else None
         codes, scales = None, np.ones(1)
         if weight is not None:
             matrix = weight.reshape(len(weight), -1).T
@@ -160,21 +164,23 @@ class _Lowering:
     # --- functions -------------------------------------------------------------------------------
 
     def _softmax(self, op: Op) -> Value:
-        value = self.builder.operand(op.inputs[0])
+        check_last_axis(self.builder, op)
+        value = self.builder.computed(op.inputs[0])
         return self._function(op, "softmax", value, Fp32Softmax(op=op, factor=_factor(value)))
 
     def _gelu(self, op: Op) -> Value:
-        value = self._plain(op.inputs[0], f"op {op.name!r}")
+        value = self._plain(self.builder.computed(op.inputs[0]))
         return self._function(op, "gelu", value, Fp32Gelu(op=op))
 
     def _layer_norm(self, op: Op) -> Value:
-        gain, bias = (self.builder.workload.weights.get(name) for name in op.inputs[1:])
+        check_last_axis(self.builder, op)
+        gain, bias = (self.builder.stored(name) for name in op.inputs[1:])
         unit = Fp32LayerNorm(
             op=op,
             gain=() if gain is None else tuple(gain.tolist()),
             bias=() if bias is None else tuple(bias.tolist()),
         )
-        value = self._plain(op.inputs[0], f"op {op.name!r}")
+        value = self._plain(self.builder.computed(op.inputs[0]))
         return self._function(op, "layer_norm", value, unit)
 
     def _function(self, op: Op, function: str, value: Value, unit: Any) -> Value:
@@ -184,20 +190,19 @@ class _Lowering:
             shape=self.builder.shape(op.output), output=op.output,
         )  # fmt: skip
 
-    def _plain(self, tensor: str, reader: str) -> Value:
-        """A tensor without a waiting factor: only softmax and products take one along."""
-        value = self.builder.operand(tensor)
+    def _plain(self, value: Value) -> Value:
+        """A value without a waiting factor: only softmax and products take one along."""
         if _factor(value) != 1.0:
             raise QuantizationError(
-                f"tensor {tensor!r}: multiplied by a constant and then read by {reader}; scheme "
-                f"{SCHEME!r} takes a constant factor only into softmax and products"
+                f"tensor {value.name!r} comes multiplied by a constant; scheme {SCHEME!r} takes a "
+                "constant factor only into softmax and products"
             )
         return value
 
     def _add(self, op: Op) -> Value:
         if len(op.inputs) != 2:
-            raise QuantizationError(f"op {op.name!r}: adding a scalar is not supported yet")
-        parts = [self._plain(name, f"op {op.name!r}") for name in op.inputs]
+            raise QuantizationError("adding a scalar is not supported yet")
+        parts = [self._plain(self.builder.operand(name)) for name in op.inputs]
         unit = Fp32Add()
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
@@ -215,13 +220,11 @@ class _Lowering:
         value = self.builder.operand(op.inputs[0])
         scalar = op.attributes.get("scalar")
         if scalar is None or scalar <= 0 or value.is_constant:
-            raise QuantizationError(
-                f"op {op.name!r}: only a product with a positive constant is supported yet"
-            )
+            raise QuantizationError("only a product with a positive constant is supported yet")
         return Value(value.name, Encoding(32, "float", _factor(value) * scalar))
 
     def _cat(self, op: Op) -> Value:
-        parts = [self._plain(name, f"op {op.name!r}") for name in op.inputs]
+        parts = [self._plain(self.builder.operand(name)) for name in op.inputs]
         return self.builder.concatenate(op, parts, FLOAT32)
 
 

@@ -6,9 +6,10 @@ is an integer?*
 Products take signed 8-bit operands and accumulate exactly; one 15-bit multiplier and a shift bring
 an accumulator to the next tensor's scale. Tensors that feed only products have 8 bits; those that
 enter softmax, GELU, LayerNorm or a residual addition have 16, with one bit of headroom over the
-calibrated peak. Weights have one scale per output channel, activations one per tensor; softmax
-codes are multiples of 2⁻⁷. Only the conversion of the network's input and output, on the host,
-uses floating point.
+calibrated peak. Weights have one scale per output channel, activations one per tensor. Softmax
+yields 15-bit codes, of which the 8 bits below the calibrated peak are kept, so that rows of any
+length use all codes. Only the conversion of the network's input and output, on the host, uses
+floating point.
 
 References
 ----------
@@ -16,7 +17,7 @@ References
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -30,13 +31,18 @@ from pimsim.quantization import constants
 from pimsim.quantization.builder import (
     GraphBuilder,
     Value,
-    code,
-    consumers,
-    feeds_only_products,
-    final_readers,
+    check_last_axis,
+    host_side,
     lower_all,
 )
 from pimsim.quantization.calibration import symmetric_scale
+from pimsim.quantization.encodings import (
+    code,
+    connected_by_movement,
+    consumers,
+    feeds_only_products,
+    final_readers,
+)
 from pimsim.quantization.quantized import Encoding, QuantizedWorkload
 from pimsim.workload.graph import Op, Workload
 
@@ -79,8 +85,8 @@ def quantize(
         units.
     """
     check_units(architecture, _UNITS, SCHEME)
-    lowering = _Lowering(GraphBuilder(workload, architecture, statistics), consumers(workload))
-    return lowering.run()
+    builder = GraphBuilder(workload, architecture, statistics)
+    return _Lowering(builder, consumers(workload), connected_by_movement(workload)).run()
 
 
 def check_units(architecture: Architecture, needed: Mapping[str, str], scheme: str) -> None:
@@ -98,6 +104,8 @@ def check_units(architecture: Architecture, needed: Mapping[str, str], scheme: s
 class _Lowering:
     builder: GraphBuilder
     readers: Mapping[str, list[Op]]
+    connected: Mapping[str, tuple[str, ...]]
+    encodings: dict[tuple[str, ...], Encoding] = field(default_factory=dict)
 
     def run(self) -> QuantizedWorkload:
         for name in self.builder.workload.inputs:
@@ -124,12 +132,19 @@ class _Lowering:
     # --- encodings -------------------------------------------------------------------------------
 
     def _encoding(self, tensor: str) -> Encoding:
-        """Width and scale in which a computed tensor is kept."""
-        found = final_readers(self.builder.workload, self.readers, tensor)
+        """Width and scale in which a computed tensor, and all that is moved with it, is kept."""
+        group = self.connected[tensor]
+        if group not in self.encodings:
+            self.encodings[group] = self._choose(group)
+        return self.encodings[group]
+
+    def _choose(self, group: Sequence[str]) -> Encoding:
+        workload = self.builder.workload
+        found = [one for name in group for one in final_readers(workload, self.readers, name)]
         bits = PRODUCT_BITS if feeds_only_products(found) else WIDE_BITS
         if self.builder.statistics is None:
             return Encoding(bits, "integer", None)
-        peak = self.builder.statistics[tensor]
+        peak = max(self.builder.statistics[name] for name in group)
         headroom = 1.0 if bits == PRODUCT_BITS else WIDE_HEADROOM
         scale = symmetric_scale(peak, bits, headroom=headroom)
         for op, factor in found:
@@ -156,36 +171,31 @@ class _Lowering:
         )  # fmt: skip
 
     def _output(self, name: str) -> None:
-        value = self.builder.operand(name)
+        value = self.builder.computed(name)
         scale = self._scale(value)
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
             return UnitOutput((arrays[0] * scale).astype(np.float32), 0)
 
         self.builder.boundary(
-            f"{name}.dequantize", source=value.name, output=f"{name}.real",
+            f"{name}.dequantize", source=value.name, output=host_side(name),
             encoding=Encoding(32, "float", None), execute=execute, shape=self.builder.shape(name),
         )  # fmt: skip
 
     # --- products --------------------------------------------------------------------------------
 
-    def _as_operand(self, tensor: str) -> Value:
+    def _as_operand(self, op: Op, tensor: str) -> Value:
         """A tensor in the 8 bits of a product; a wider one is requantized once."""
-        value = self.builder.operand(tensor)
-        if value.is_constant:
-            raise QuantizationError(
-                f"product operand {tensor!r} is a stored constant, not computed"
-            )
+        value = self.builder.computed(tensor)
         if value.encoding.bits <= PRODUCT_BITS:
             return value
-        narrow = f"{value.name}.int8"
+        narrow = f"{tensor}.int8"  # not of value.name: a constant factor shares its operand's codes
         if narrow in self.builder.tensors:
             return Value(narrow, self.builder.tensors[narrow].encoding)
         peak = None if self.builder.statistics is None else self.builder.statistics[tensor]
         scale = None if peak is None else symmetric_scale(peak, PRODUCT_BITS)
         encoding = Encoding(PRODUCT_BITS, "integer", scale)
         ratio = self._scale(value) / scale if scale is not None else 1.0
-        op = next(op for op in self.readers[tensor])
         return self._rescale(op, value, name=narrow, ratio=ratio, encoding=encoding, output=narrow)
 
     def _rescale(
@@ -204,14 +214,15 @@ class _Lowering:
 
     def _static(self, op: Op) -> Value:
         builder = self.builder
-        driven = self._as_operand(op.inputs[0])
-        weight = builder.workload.weights.get(op.inputs[1])
-        bias = builder.workload.weights.get(op.inputs[2]) if len(op.inputs) > 2 else None
-        codes, scales = None, None
+        driven = self._as_operand(op, op.inputs[0])
+        weight = builder.stored(op.inputs[1])
+        bias = builder.stored(op.inputs[2]) if len(op.inputs) > 2 else None
+        codes, scales = None, np.ones(int(builder.shape(op.inputs[1])[0]))
         if weight is not None:
-            matrix = weight.reshape(len(weight), -1).T
-            codes, scales = constants.quantize_weights(matrix, PRODUCT_BITS)
-            scales = scales * self._scale(driven)
+            matrix, step = weight.reshape(len(weight), -1).T, self._scale(driven)
+            smallest = 0.0 if bias is None else np.abs(bias) / (step * constants.LARGEST_BIAS)
+            codes, scales = constants.quantize_weights(matrix, PRODUCT_BITS, smallest=smallest)
+            scales = scales * step
         accumulated = builder.product(
             op, driven, codes, Encoding(ACCUMULATOR_BITS, "integer", None)
         )
@@ -220,7 +231,7 @@ class _Lowering:
         return builder.fold(op, result) if op.kind == "convolution" else result
 
     def _matmul(self, op: Op) -> Value:
-        driven, stored = (self._as_operand(name) for name in op.inputs)
+        driven, stored = (self._as_operand(op, name) for name in op.inputs)
         accumulated = self.builder.dynamic_product(
             op, driven, stored, Encoding(ACCUMULATOR_BITS, "integer", None)
         )
@@ -232,21 +243,17 @@ class _Lowering:
         op: Op,
         accumulated: Value,
         *,
-        scales: NDArray[Any] | None,
+        scales: NDArray[Any],
         bias: NDArray[Any] | None,
         output: str,
     ) -> Value:
         """Add the bias and bring an accumulator to its tensor's scale, as it leaves the macro."""
         encoding = self._encoding(op.output)
         addend = np.zeros(1, np.int64)
-        multiplier: Any = 1 << 14
-        shift: Any = 14
-        if encoding.scale is not None and scales is not None:
-            if bias is not None:
-                addend = np.rint(bias.astype(np.float64) / scales).astype(np.int64)
-            multiplier, shift = constants.dyadic_per_channel(scales / encoding.scale)
-            if len(multiplier) == 1:
-                multiplier, shift = multiplier[0], shift[0]
+        if bias is not None:
+            addend = np.rint(bias.astype(np.float64) / scales).astype(np.int64)
+        ratios = np.ones(len(scales)) if encoding.scale is None else scales / encoding.scale
+        multiplier, shift = constants.dyadic_per_channel(ratios)
         unit = DyadicRequantize(
             multiplier=multiplier, shift=shift, input_bits=ACCUMULATOR_BITS,
             output_bits=encoding.bits, symmetric=True,
@@ -260,54 +267,46 @@ class _Lowering:
     # --- functions -------------------------------------------------------------------------------
 
     def _softmax(self, op: Op) -> Value:
-        value = self._last_axis_input(op, op.attributes["axis"])
+        check_last_axis(self.builder, op)
+        value = self.builder.computed(op.inputs[0])
         unit = constants.ibert_softmax(self._scale(value), value.encoding.bits)
-        scale = None if self.builder.shape_only else 2.0**-constants.SOFTMAX_OUTPUT_BITS
-        return self._function(
-            op,
-            "softmax",
-            value,
-            unit=unit,
-            encoding=Encoding(PRODUCT_BITS, "integer", scale),
-            output=op.output,
-        )
+        scale = 2.0**-constants.SOFTMAX_OUTPUT_BITS
+        return self._narrowed(op, "softmax", value, unit=unit, scale=scale, bits=WIDE_BITS)
 
     def _gelu(self, op: Op) -> Value:
-        value = self.builder.operand(op.inputs[0])
+        value = self.builder.computed(op.inputs[0])
         unit, scale = constants.ibert_gelu(self._scale(value), value.encoding.bits)
-        wide = self._function(
-            op,
-            "gelu",
-            value,
-            unit=unit,
-            encoding=Encoding(32, "integer", scale),
-            output=f"{op.output}.wide",
-        )
-        return self._narrow(op, wide, scale)
+        return self._narrowed(op, "gelu", value, unit=unit, scale=scale)
 
     def _layer_norm(self, op: Op) -> Value:
-        if op.attributes["normalized_axes"] != 1:
-            raise QuantizationError(
-                f"op {op.name!r}: layer norm over {op.attributes['normalized_axes']} axes; the "
-                "unit normalizes over the last one"
-            )
-        value = self.builder.operand(op.inputs[0])
-        gain, bias = (self.builder.workload.weights.get(name) for name in op.inputs[1:])
-        if gain is None or bias is None:
+        check_last_axis(self.builder, op)
+        value = self.builder.computed(op.inputs[0])
+        gain, bias = (self.builder.stored(name) for name in op.inputs[1:])
+        if gain is None or bias is None:  # shape-only
             length = int(self.builder.shape(op.inputs[1])[0])
             gain, bias = np.ones(length), np.zeros(length)
         unit, scale = constants.ibert_layer_norm(
             self._scale(value), value.encoding.bits, gain, bias, op.attributes["epsilon"]
         )
+        return self._narrowed(op, "layer_norm", value, unit=unit, scale=scale)
+
+    def _made(self, bits: int, scale: float) -> Encoding:
+        """An encoding whose scale a unit dictates; a shape-only graph has no scales."""
+        return Encoding(bits, "integer", None if self.builder.shape_only else scale)
+
+    def _narrowed(
+        self, op: Op, function: str, value: Value, *, unit: Any, scale: float,
+        bits: int = ACCUMULATOR_BITS,
+    ) -> Value:  # fmt: skip
+        """A function whose wide output comes to its tensor's scale afterwards."""
         wide = self._function(
-            op,
-            "layer_norm",
-            value,
-            unit=unit,
-            encoding=Encoding(32, "integer", scale),
+            op, function, value, unit=unit, encoding=self._made(bits, scale),
             output=f"{op.output}.wide",
-        )
-        return self._narrow(op, wide, scale)
+        )  # fmt: skip
+        encoding = self._encoding(op.output)
+        ratio = 1.0 if encoding.scale is None else scale / encoding.scale
+        name = f"{op.name}.requantize"
+        return self._rescale(op, wide, name=name, ratio=ratio, encoding=encoding, output=op.output)
 
     def _function(
         self, op: Op, function: str, value: Value, *, unit: Any, encoding: Encoding, output: str
@@ -318,35 +317,19 @@ class _Lowering:
             shape=self.builder.shape(op.output), output=output,
         )  # fmt: skip
 
-    def _narrow(self, op: Op, wide: Value, scale: float) -> Value:
-        encoding = self._encoding(op.output)
-        ratio = 1.0 if encoding.scale is None else scale / encoding.scale
-        name = f"{op.name}.requantize"
-        return self._rescale(op, wide, name=name, ratio=ratio, encoding=encoding, output=op.output)
-
-    def _last_axis_input(self, op: Op, axis: int) -> Value:
-        rank = len(self.builder.shape(op.inputs[0]))
-        if axis not in (-1, rank - 1):
-            raise QuantizationError(
-                f"op {op.name!r}: {op.kind} over axis {axis} of {rank}; the unit works on the last"
-            )
-        return self.builder.operand(op.inputs[0])
-
     def _mul(self, op: Op) -> Value:
         """A constant factor changes what the codes stand for, not the codes."""
         value = self.builder.operand(op.inputs[0])
         scalar = op.attributes.get("scalar")
         if scalar is None or scalar <= 0 or value.is_constant:
-            raise QuantizationError(
-                f"op {op.name!r}: only a product with a positive constant has an integer form yet"
-            )
+            raise QuantizationError("only a product with a positive constant has an integer form")
         scale = None if value.encoding.scale is None else value.encoding.scale * scalar
         encoding = Encoding(value.encoding.bits, "integer", scale)
         return Value(value.name, encoding)
 
     def _add(self, op: Op) -> Value:
         if len(op.inputs) != 2:
-            raise QuantizationError(f"op {op.name!r}: adding a scalar has no integer form yet")
+            raise QuantizationError("adding a scalar has no integer form yet")
         a, b = (self.builder.operand(name) for name in op.inputs)
         encoding = self._encoding(op.output)
         stored = [self._constant_operand(value, encoding) for value in (a, b)]
@@ -382,12 +365,16 @@ class _Lowering:
         return code(value.constant, own), own.scale or 1.0, WIDE_BITS
 
     def _cat(self, op: Op) -> Value:
-        """Parts are brought to the scale of the whole, then laid side by side."""
+        """Parts are brought to the scale of the whole, then laid side by side.
+
+        A part has that scale already unless a unit or a constant factor dictates another. Identity
+        of encodings tells, not equality, so that a graph without scales has the same operations.
+        """
         encoding = self._encoding(op.output)
         parts = []
         for index, tensor in enumerate(op.inputs):
             value = self.builder.operand(tensor)
-            if not value.is_constant and value.encoding != encoding:
+            if not value.is_constant and value.encoding is not encoding:
                 ratio = 1.0 if encoding.scale is None else self._scale(value) / encoding.scale
                 name = f"{op.name}.requantize_{index}"
                 value = self._rescale(

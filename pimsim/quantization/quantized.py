@@ -93,7 +93,9 @@ class QuantizedWorkload:
     workload: Workload
     scheme: str
     inputs: tuple[str, ...]
+    """Tensors that the host hands over, named like those of the traced graph."""
     outputs: tuple[str, ...]
+    """Tensors that the host gets back, in the order of the traced graph's outputs."""
     tensors: Mapping[str, QuantizedTensor]
     ops: tuple[QuantizedOp, ...]
 
