@@ -23,6 +23,10 @@ A message says what was found, where, what is allowed and how to mend it.
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
+
+_NAMES_SHOWN: Final = 16
+"""How many known names a message lists; a traced model has hundreds of tensors."""
 
 
 class PimsimError(Exception):
@@ -101,4 +105,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
-    return f"; known: {', '.join(names)}" if names else ""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"; known: {', '.join(names[:_NAMES_SHOWN])}{more}"

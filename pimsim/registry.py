@@ -41,6 +41,8 @@ class Declaration:
     module: str
     attribute: str
     summary: str
+    role: str | None = None
+    """What the model is for, where models of one kind are not interchangeable."""
 
 
 @final
@@ -75,7 +77,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._declared: dict[str, Declaration] = {}
 
-    def declare(self, name: str, target: str, summary: str) -> None:
+    def declare(self, name: str, target: str, summary: str, role: str | None = None) -> None:
         """Make ``name`` known without loading it.
 
         Parameters
@@ -86,6 +88,8 @@ class Registry(Generic[T]):
             ``"package.module:attribute"``, imported on first use.
         summary
             One line for ``pimsim list``.
+        role
+            What the model is for, if not for everything that its kind is for.
 
         Raises
         ------
@@ -95,7 +99,7 @@ class Registry(Generic[T]):
         if name in self._entries or name in self._declared:
             raise RegistryError(f"{self.kind} {name!r} is registered twice")
         module, attribute = target.split(":")
-        self._declared[name] = Declaration(module, attribute, summary)
+        self._declared[name] = Declaration(module, attribute, summary, role)
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers its object under ``name``.
@@ -155,6 +159,11 @@ class Registry(Generic[T]):
         plugins = (point.name for point in self._plugins())
         return tuple(sorted({*self._entries, *self._declared, *plugins}))
 
+    def suits(self, name: str, role: str) -> bool:
+        """Whether the entry is for ``role``; a plug-in's role is not known before it is used."""
+        declared = self._declared.get(name)
+        return declared is None or declared.role in (None, role)
+
     def summary(self, name: str) -> str:
         """One line that says what ``name`` is."""
         if name in self._declared:
@@ -189,31 +198,49 @@ REGISTRIES: Final = (
 
 _INT = "pimsim.integer"
 _FLOAT = "pimsim.quantization.float_units"
-for _name, _target, _summary in (
+for _role, _name, _target, _summary in (
     (
+        "softmax",
         "ibert_softmax",
         f"{_INT}.ibert_softmax:IBertSoftmax",
         "integer softmax, 2nd-order i-exp (I-BERT)",
     ),
-    ("ibert_gelu", f"{_INT}.ibert_gelu:IBertGelu", "integer GELU, 2nd-order i-erf (I-BERT)"),
     (
+        "gelu",
+        "ibert_gelu",
+        f"{_INT}.ibert_gelu:IBertGelu",
+        "integer GELU, 2nd-order i-erf (I-BERT)",
+    ),
+    (
+        "layer_norm",
         "ibert_layer_norm",
         f"{_INT}.ibert_layer_norm:IBertLayerNorm",
         "integer LayerNorm, Newton root",
     ),
     (
+        "requantize",
         "dyadic_requantize",
         f"{_INT}.requantize:DyadicRequantize",
         "multiply, shift, round, saturate",
     ),
-    ("dyadic_add", f"{_INT}.requantize:DyadicAdd", "residual addition on two dyadic scales"),
-    ("fp32_softmax", f"{_FLOAT}:Fp32Softmax", "floating-point softmax"),
-    ("fp32_gelu", f"{_FLOAT}:Fp32Gelu", "floating-point GELU"),
-    ("fp32_layer_norm", f"{_FLOAT}:Fp32LayerNorm", "floating-point LayerNorm"),
-    ("fp32_add", f"{_FLOAT}:Fp32Add", "floating-point residual addition"),
-    ("fp32_requantize", f"{_FLOAT}:Fp32Requantize", "floating-point dequantize and quantize"),
+    (
+        "add",
+        "dyadic_add",
+        f"{_INT}.requantize:DyadicAdd",
+        "residual addition on two dyadic scales",
+    ),
+    ("softmax", "fp32_softmax", f"{_FLOAT}:Fp32Softmax", "floating-point softmax"),
+    ("gelu", "fp32_gelu", f"{_FLOAT}:Fp32Gelu", "floating-point GELU"),
+    ("layer_norm", "fp32_layer_norm", f"{_FLOAT}:Fp32LayerNorm", "floating-point LayerNorm"),
+    ("add", "fp32_add", f"{_FLOAT}:Fp32Add", "floating-point residual addition"),
+    (
+        "requantize",
+        "fp32_requantize",
+        f"{_FLOAT}:Fp32Requantize",
+        "floating-point dequantize and quantize",
+    ),
 ):
-    UNITS.declare(_name, _target, _summary)
+    UNITS.declare(_name, _target, _summary, _role)
 SCHEMES.declare(
     "int8_dyadic", "pimsim.quantization.int8_dyadic:quantize", "integer-only INT8, dyadic rescaling"
 )
@@ -245,21 +272,48 @@ TIMING_UNITS.declare(
 )
 TIMING_UNITS.declare("bus", "pimsim.timing.noc:Bus", "one bus shared by all tiles")
 _COST = "pimsim.cost"
-for _name, _target, _summary in (
-    ("flash_comparators", f"{_COST}.adc:flash", "flash converter built from one cited comparator"),
-    ("survey_regression", f"{_COST}.adc:survey", "regression over published converters, 4 bits up"),
+for _role, _name, _target, _summary in (
     (
+        "converters",
+        "flash_comparators",
+        f"{_COST}.adc:flash",
+        "flash converter built from one cited comparator",
+    ),
+    (
+        "converters",
+        "survey_regression",
+        f"{_COST}.adc:survey",
+        "regression over published converters, 4 bits up",
+    ),
+    (
+        "converters",
         "survey_regression_4bit",
         f"{_COST}.adc:survey_at_least_4_bits",
         "the same, a converter below 4 bits costed as one of 4 (upper bound)",
     ),
-    ("cell_read_write", f"{_COST}.crossbar:crossbar", "cell currents, word lines, drivers, writes"),
     (
+        "crossbars",
+        "cell_read_write",
+        f"{_COST}.crossbar:crossbar",
+        "cell currents, word lines, drivers, writes",
+    ),
+    (
+        "digital logic",
         "digital_operations",
         f"{_COST}.digital:operations",
         "operation counts times energy per operation",
     ),
-    ("sram_buffer", f"{_COST}.memory:sram", "activation buffers per bit moved and stored"),
-    ("mesh_router", f"{_COST}.noc:mesh", "router and link energy per bit and hop"),
+    (
+        "buffers",
+        "sram_buffer",
+        f"{_COST}.memory:sram",
+        "activation buffers per bit moved and stored",
+    ),
+    (
+        "networks",
+        "mesh_router",
+        f"{_COST}.noc:mesh",
+        "router and link energy per bit and hop",
+    ),
 ):
-    COST_MODELS.declare(_name, _target, _summary)
+    COST_MODELS.declare(_name, _target, _summary, _role)

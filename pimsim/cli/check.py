@@ -33,19 +33,33 @@ def check(
 
 
 def _check_one(file: str) -> str:
-    from pimsim.config import load_architecture
     from pimsim.config.bundled import known_architectures, known_workloads
     from pimsim.errors import NotFoundError, nearest
-    from pimsim.workload import load_workload
+    from pimsim.workload.files import load
 
     path = Path(file)
     architectures, workloads = known_architectures(), known_workloads()
     if (path / "graph.json").is_file() or (path.is_dir() and file not in architectures):
-        return f"workload {load_workload(path).name}"
+        return f"workload {load(path).name}"
     if path.exists() or file in architectures:
-        return f"architecture {load_architecture(file).name}"
+        return f"architecture {_checked_architecture(file)}"
     if file in workloads:
-        return f"workload {load_workload(workloads[file]).name}"
+        return f"workload {load(workloads[file]).name}"
     raise NotFoundError(
         f"{file}: no such file, folder or name{nearest(file, [*architectures, *workloads])}"
     )
+
+
+def _checked_architecture(file: str) -> str:
+    """Name of an architecture whose parts also lie in the range of their cost models."""
+    from pimsim.config import load_architecture
+    from pimsim.cost import chip_cost
+    from pimsim.errors import ModelRangeError
+
+    architecture = load_architecture(file)
+    for variant in architecture.cost.variants:
+        try:
+            chip_cost(architecture, variant)
+        except ModelRangeError as error:
+            raise ModelRangeError(f"{file}: {error}") from None
+    return architecture.name

@@ -3,9 +3,10 @@
 Which question this module answers: *which verb was typed, and which exit status does it give?*
 """
 
+import errno
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +17,9 @@ from pimsim.cli import list as listing
 from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
 from pimsim.errors import PimsimError
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+"""What writing to a file that cannot grow, as ``pimsim list > /full/disk``, ends with."""
+
 
 class _Verbs(TyperGroup):
     """Turns what a verb raises into a message and an exit status."""
@@ -23,7 +27,8 @@ class _Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             value = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None where it was closed before we began
+                sys.stdout.flush()
         except BrokenPipeError:
             _abandon_stdout()
             raise typer.Exit(1) from None
@@ -34,6 +39,12 @@ class _Verbs(TyperGroup):
             raise typer.Exit(INTERRUPTED_STATUS) from None
         except PimsimError as error:
             typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _abandon_stdout()
+            typer.echo(f"error: the output cannot be written ({error.strerror})", err=True)
             raise typer.Exit(1) from None
         return value
 

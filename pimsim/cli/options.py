@@ -1,5 +1,6 @@
 """Options that several verbs share, so that they read the same everywhere."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,3 +18,14 @@ Format = Annotated[
     OutputFormat,
     typer.Option("--format", help="A table to read, or JSON to process.", show_choices=True),
 ]
+
+
+def at_least(least: int) -> Callable[[int | None], int | None]:
+    """Return a check of a number that names what was given and what is allowed."""
+
+    def check(value: int | None) -> int | None:
+        if value is not None and value < least:
+            raise typer.BadParameter(f"must be {least} or more, got {value}")
+        return value
+
+    return check

@@ -38,7 +38,7 @@ class StageProgress:
 @contextmanager
 def shown(*, wanted: bool) -> Iterator[StageProgress | None]:
     """Yield a progress bar, or ``None`` if it is not wanted or stderr is no terminal."""
-    if not (wanted and sys.stderr.isatty()):
+    if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
         yield None
         return
     from rich.console import Console

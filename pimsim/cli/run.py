@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pimsim.cli import progress
-from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
-from pimsim.cli.options import Format, OutputFormat
+from pimsim.cli.endings import INTERRUPTED_STATUS, interrupts_heard, is_interrupt
+from pimsim.cli.options import Format, OutputFormat, at_least
 
 if TYPE_CHECKING:
     from pimsim.records import Result
@@ -27,12 +27,20 @@ def run(
     ] = "rap",
     samples: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Samples to evaluate.", show_default="all up to 512"),
+        typer.Option(
+            metavar="N",
+            callback=at_least(1),
+            help="Samples to evaluate.",
+            show_default="all up to 512",
+        ),
     ] = None,
     chips: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Monte Carlo instances of the chip.")
+        int,
+        typer.Option(metavar="N", callback=at_least(1), help="Monte Carlo instances of the chip."),
     ] = 3,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of every random number.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", callback=at_least(0), help="Seed of every random number.")
+    ] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,15 +50,20 @@ def run(
         ),
     ] = None,
     batch: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Inputs per inference (dimension 'batch').")
+        int,
+        typer.Option(
+            metavar="N", callback=at_least(1), help="Inputs per inference (dimension 'batch')."
+        ),
     ] = 1,
     seq: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Tokens per input (dimension 'seq')."),
+        typer.Option(metavar="N", callback=at_least(1), help="Tokens per input (dimension 'seq')."),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Threads; results do not depend on it."),
+        typer.Option(
+            metavar="N", callback=at_least(1), help="Threads; results do not depend on it."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -80,7 +93,11 @@ def run(
 
     report.check_output(folder)
     try:
-        with _logging(enabled=verbose), progress.shown(wanted=not (quiet or verbose)) as bar:
+        with (
+            interrupts_heard(),
+            _logging(enabled=verbose),
+            progress.shown(wanted=not (quiet or verbose)) as bar,
+        ):
             result = simulate(
                 arch,
                 workload,

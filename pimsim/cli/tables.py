@@ -28,6 +28,7 @@ _WHOLE_FROM: Final = 9_999.5
 """From here four significant digits would drop digits before the point."""
 _SCIENTIFIC_FROM: Final = 1e9
 _INDENT: Final = 2
+_RATIOS: Final = "×: time and energy per input over this run's; a latency is that of a whole batch"
 
 
 def show(result: Result, folder: Path | None = None) -> None:
@@ -97,7 +98,7 @@ def _parts(result: Result, folder: Path | None, *, paired: bool) -> list[Rendera
     if len(result.cost_variants) > 1:
         blocks.append([_cost_variants(result)])
     if result.baselines:
-        blocks.append([_comparison(result), *_footnotes(result.baselines)])
+        blocks.append([_comparison(result), _indented(_RATIOS), *_footnotes(result.baselines)])
     if result.notes:
         notes = [_indented(note) for note in result.notes]
         blocks.append([Text("Bear in mind", style="bold"), *notes])

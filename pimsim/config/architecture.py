@@ -6,6 +6,7 @@ The top-level keys are fixed; sections gain keys, none is renamed. A non-idealit
 (``None``) is ideal, and a run's manifest lists it as such (:func:`ideal_parts`).
 """
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -23,12 +24,18 @@ from pimsim.registry import (
 
 SCHEMA_VERSION = 1
 
-UnitModel = Annotated[str, AfterValidator(known_in(UNITS))]
+PICOSECOND_NS = 0.001
+"""Shortest time: one tick of the timing pass. [ns]"""
+
 SchemeModel = Annotated[str, AfterValidator(known_in(SCHEMES))]
 AdcModel = Annotated[str, AfterValidator(known_in(ADC_MODELS))]
 CellModel = Annotated[str, AfterValidator(known_in(CELL_MODELS))]
 ZeroSkippingModel = Annotated[str, AfterValidator(known_in(ZERO_SKIPPING))]
-CostModel = Annotated[str, AfterValidator(known_in(COST_MODELS))]
+ConverterCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "converters"))]
+CrossbarCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "crossbars"))]
+LogicCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "digital logic"))]
+BufferCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "buffers"))]
+NocCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "networks"))]
 NocModel = Annotated[str, AfterValidator(known_in(TIMING_UNITS))]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -49,6 +56,15 @@ class Cell(Config):
     (on current minus off current); drawn once per chip. Absent: no variation."""
     sigma_off_ratio: float | None = Field(default=None, ge=0, le=1)
     """The same for the off current; absent: ``sigma_on_ratio / on_off_ratio``."""
+
+    @model_validator(mode="after")
+    def _ideal_cells_do_not_vary(self) -> Self:
+        if self.model == "ideal" and (self.sigma_on_ratio or self.sigma_off_ratio):
+            raise ValueError(
+                "model 'ideal' has no variation; remove sigma_on_ratio and sigma_off_ratio, or "
+                "choose 'mram' or 'sram'"
+            )
+        return self
 
 
 class Crossbar(Config):
@@ -108,7 +124,7 @@ class Adc(Config):
     """Resolution: ``2**bits`` codes."""
     columns_per_adc: int = Field(ge=1, le=65536)
     """Columns that share one converter through a multiplexer."""
-    conversion_time_ns: float = Field(gt=0, le=1e6)
+    conversion_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
     """One conversion; columns that share a converter follow each other."""
     noise_ratio: float | None = Field(default=None, ge=0, le=1)
     """Input-referred Gaussian noise of a conversion, rms, over full scale; absent: none."""
@@ -135,7 +151,7 @@ class Write(Config):
 
     port: Literal["row"]
     """One word line of cells per write cycle."""
-    cycle_time_ns: float = Field(gt=0, le=1e6)
+    cycle_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
     """One write cycle."""
 
 
@@ -154,7 +170,7 @@ class Macro(Config):
     """Coding of the driven operand."""
     zero_skipping: ZeroSkipping
     """What the controller skips."""
-    read_time_ns: float = Field(gt=0, le=1e6)
+    read_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
     """Word-line activation until the columns can be sampled."""
     adc: Adc
     """Converters of the columns."""
@@ -202,22 +218,36 @@ class Macro(Config):
 class Unit(Config):
     """One kind of digital vector unit; every tile has one."""
 
-    model: UnitModel
+    model: str
     """Name of a digital unit: ``pimsim list``."""
     lanes: int = Field(ge=1, le=65536)
     """Elements processed per clock cycle and pass."""
 
 
+def _unit_for(function: str) -> Callable[[Unit], Unit]:
+    """Return a validator of a unit whose model must compute ``function``."""
+    check = known_in(UNITS, function)
+
+    def validate(unit: Unit) -> Unit:
+        try:
+            check(unit.model)
+        except ValueError as error:
+            raise ValueError(f"model: {error}") from None
+        return unit
+
+    return validate
+
+
 class Units(Config):
     """The digital functions between the products."""
 
-    softmax: Unit
+    softmax: Annotated[Unit, AfterValidator(_unit_for("softmax"))]
     """Rows of attention logits."""
-    layer_norm: Unit
+    layer_norm: Annotated[Unit, AfterValidator(_unit_for("layer_norm"))]
     """Rows of activations."""
-    gelu: Unit
+    gelu: Annotated[Unit, AfterValidator(_unit_for("gelu"))]
     """Elements between the two layers of the feed-forward part."""
-    requantize: Unit
+    requantize: Annotated[Unit, AfterValidator(_unit_for("requantize"))]
     """Rescaling of products and of residual additions."""
 
 
@@ -239,6 +269,12 @@ class Tile(Config):
     """Activations between operations."""
 
 
+def _zero_or_a_tick(time_ns: float) -> float:
+    if 0 < time_ns < PICOSECOND_NS:
+        raise ValueError(f"must be 0 or at least {PICOSECOND_NS} (found {time_ns})")
+    return time_ns
+
+
 class Noc(Config):
     """Network between the tiles."""
 
@@ -246,7 +282,7 @@ class Noc(Config):
     """Name of a network model: ``pimsim list``."""
     link_bits_per_ns: float = Field(gt=0, le=1e9)
     """Bandwidth of one link."""
-    router_delay_ns: float = Field(ge=0, le=1e6)
+    router_delay_ns: Annotated[float, AfterValidator(_zero_or_a_tick)] = Field(ge=0, le=1e6)
     """Delay of each hop."""
 
 
@@ -297,19 +333,19 @@ class Pvt(Config):
 class CostModels(Config):
     """The energy and area model of each component family, by registry name."""
 
-    flash_adc: CostModel = "flash_comparators"
+    flash_adc: ConverterCost = "flash_comparators"
     """Converters of model ``flash``."""
-    sar_adc: CostModel = "survey_regression"
+    sar_adc: ConverterCost = "survey_regression"
     """Converters of model ``sar``."""
-    crossbar: CostModel = "cell_read_write"
+    crossbar: CrossbarCost = "cell_read_write"
     """Cells, word lines, drivers and writes."""
-    shift_add: CostModel = "digital_operations"
+    shift_add: LogicCost = "digital_operations"
     """Recombination of slices and bit-planes."""
-    units: CostModel = "digital_operations"
+    units: LogicCost = "digital_operations"
     """Vector units, from their declared operations."""
-    buffer: CostModel = "sram_buffer"
+    buffer: BufferCost = "sram_buffer"
     """Tile buffers and the global buffer."""
-    noc: CostModel = "mesh_router"
+    noc: NocCost = "mesh_router"
     """Routers and links."""
 
 

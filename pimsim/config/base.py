@@ -20,12 +20,24 @@ class Config(BaseModel):
     )
 
 
-def known_in(registry: Registry[Any]) -> Callable[[str], str]:
-    """Return a validator that accepts the names of ``registry`` and suggests the nearest one."""
+def known_in(registry: Registry[Any], role: str | None = None) -> Callable[[str], str]:
+    """Return a validator that accepts names of ``registry`` and suggests the nearest one.
+
+    Parameters
+    ----------
+    registry
+        Where the name is looked up.
+    role
+        What the model must be for; a plug-in's model is taken at its user's word.
+    """
 
     def check(name: str) -> str:
-        if name not in registry:
-            raise ValueError(f"unknown {registry.kind} {name!r}{nearest(name, registry)}")
-        return name
+        suitable = [known for known in registry if role is None or registry.suits(known, role)]
+        if name in suitable:
+            return name
+        wrong = f"unknown {registry.kind} {name!r}"
+        if name in registry:
+            wrong = f"{name!r} is no {registry.kind} for {role}"
+        raise ValueError(f"{wrong}{nearest(name, suitable)}")
 
     return check

@@ -68,10 +68,13 @@ def architecture_path(name_or_path: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_path)
     path = Path(text)
     is_path = _has_separator(text) or path.suffix in (".yaml", ".yml")
-    if path.is_file() or (is_path and path.exists()):  # the reader refuses what is not a file
+    if _is_file(path) or (is_path and _exists(path)):  # the reader refuses what is not a file
         return path
-    name = _architecture_name(path) if is_path else text
-    return _find(name, _ARCHITECTURE, missing_path=text if is_path else None)
+    if is_path:
+        raise _missing_path(text, _architecture_name(path), _ARCHITECTURE)
+    beside = f"{text}.yaml"
+    hint = f"; did you mean the file '{beside}'?" if _is_file(Path(beside)) else ""
+    return _find_name(text, _ARCHITECTURE, hint)
 
 
 def workload_path(name_or_path: str | os.PathLike[str]) -> Path:
@@ -98,9 +101,16 @@ def workload_path(name_or_path: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_path)
     path = Path(text)
     is_path = _has_separator(text)
-    if (path / _GRAPH_FILE).is_file() or (is_path and path.exists()):
+    if _is_file(path / _GRAPH_FILE) or (is_path and _exists(path)):
         return path
-    return _find(path.name or text, _WORKLOAD, missing_path=text if is_path else None)
+    if is_path:
+        raise _missing_path(text, path.name or text, _WORKLOAD)
+    hint = ""
+    if _exists(path):
+        hint = f", and the folder {text!r} here has no {_GRAPH_FILE}"
+        if _is_file(path):
+            hint = f", and {text!r} here is a file, not a folder"
+    return _find_name(text, _WORKLOAD, hint)
 
 
 def bundled_architectures() -> dict[str, Path]:
@@ -123,16 +133,37 @@ def known_workloads() -> dict[str, Path]:
     return _known(_WORKLOAD)
 
 
-def _find(name: str, kind: _Kind, *, missing_path: str | None) -> Path:
+def _find_name(name: str, kind: _Kind, hint: str) -> Path:
+    """Find what goes by a name; ``hint`` tells what else the user may have meant."""
     known = _known(kind)
-    if missing_path is None:
-        if name in known:
-            return known[name]
-        raise NotFoundError(f"no {kind.word} is called {name!r}{nearest(name, known)}")
+    if name not in known:
+        hint = hint or nearest(name, known)
+        raise NotFoundError(f"no {kind.word} is called {name!r}{hint}")
+    return known[name]
+
+
+def _missing_path(text: str, name: str, kind: _Kind) -> NotFoundError:
+    """Say that there is nothing at a path, and which name may have been meant."""
+    known = _known(kind)
     hint = nearest(name, known)
     if name in known:
         hint = f"; the {kind.word} that comes by name is called just {name!r}"
-    raise NotFoundError(f"{missing_path}: no such {kind.word}{hint}")
+    return NotFoundError(f"{text}: no such {kind.word}{hint}")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether ``path`` is a file; a name that no file system takes is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _known(kind: _Kind) -> dict[str, Path]:

@@ -48,6 +48,9 @@ def _problem(detail: Mapping[str, Any], document: Document, model: type[BaseMode
         return Problem(document.place(path), path, _unknown_key(path, document, model))
     if kind == "value_error":
         message = str(detail["ctx"]["error"])
+        key, colon, rest = message.partition(": ")
+        if colon and (*path, key) in document.places:  # the validator of a section blames one key
+            return Problem(document.place((*path, key)), (*path, key), rest)
         return Problem(_blamed(message, path, document), path, message)
     context = detail.get("ctx", {})
     wording = _WORDINGS.get(kind)

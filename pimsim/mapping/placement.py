@@ -170,11 +170,14 @@ def _macro_kind(product: Product, architecture: Architecture) -> str:
             f"but no tile of architecture {architecture.name!r} has any.\n"
             "  Give tile.macros a count of at least 1 for a macro kind."
         )
+    writable = [name for name, macro in architecture.macros.items() if macro.writable]
+    remedy = "Add a macro kind with 'writable: true' and 'write', and its count to tile.macros."
+    if writable:
+        remedy = f"Raise tile.macros.{writable[0]} to at least 1."
     raise MappingError(
         f"op {product.op.name!r} writes its {product.rows}x{product.cols} operand into cells at "
         f"run time, but no tile of architecture {architecture.name!r} has a writable macro.\n"
-        "  Add a macro kind with 'writable: true' and a 'write' section, and its count to "
-        "tile.macros."
+        f"  {remedy}"
     )
 
 

@@ -112,16 +112,19 @@ def check_output(folder: str | os.PathLike[str]) -> None:
     try:
         _check_target(target)
         existing = next(parent for parent in target.parents if parent.exists())
-        writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     except OSError as error:
         raise OutputError(f"cannot write to {target}: {_reason(error)}") from None
     if not existing.is_dir():
         raise OutputError(f"cannot write to {target}: {existing} is a file, not a folder")
-    if not writable:
+    probe = existing / f".pimsim.{secrets.token_hex(4)}.tmp"
+    try:  # permission bits do not tell: they do not bind root, nor say what a file system takes
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
         raise OutputError(
-            f"cannot write to {target}: no permission to create anything in {existing}; "
+            f"cannot write to {target}: nothing can be created in {existing} ({_reason(error)}); "
             "choose another folder with --output"
-        )
+        ) from None
 
 
 def _check_target(target: Path) -> None:

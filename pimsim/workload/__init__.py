@@ -5,7 +5,7 @@ it answer in full precision?* :mod:`pimsim.workload.trace_torch` makes a workloa
 model; it alone imports torch, and nothing imports it unless asked to.
 """
 
-from pimsim.workload.files import load as load_workload
+from pimsim.workload.files import load_workload
 from pimsim.workload.files import save as save_workload
 from pimsim.workload.graph import AttentionGroup, Op, Samples, TensorSpec, Workload
 

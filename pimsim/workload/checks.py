@@ -34,6 +34,10 @@ _OPERANDS: Final[Mapping[str, tuple[int, int]]] = {
 """Fewest and most inputs of each kind."""
 
 
+_OTHER_TRACE: Final = "the two files are not of one trace; trace the model again"
+_CLEAN: Final = "correct or leave out these samples and save the workload again"
+
+
 def check_graph(workload: Workload, where: str) -> None:
     """Check names, order and dimensions of the graph.
 
@@ -78,19 +82,18 @@ def check_weights(workload: Workload, where: str) -> None:
     WorkloadError
         At the first weight that is missing, surplus, of another shape or type, or not finite.
     """
+    surplus = [name for name in workload.weights if name not in workload.stored]
     for name in workload.stored:
         if name not in workload.weights:
             raise WorkloadError(
                 f"{where}: tensor {name!r} of graph.json is missing"
-                f"{nearest(name, workload.weights)}"
+                f"{nearest(name, surplus) or f'; {_OTHER_TRACE}'}"
             )
         check_stored(workload.tensors[name], workload.weights[name], where)
-    for name in workload.weights:
-        if name not in workload.stored:
-            raise WorkloadError(
-                f"{where}: tensor {name!r} is not a weight of graph.json"
-                f"{nearest(name, workload.stored)}"
-            )
+    for name in surplus:
+        raise WorkloadError(
+            f"{where}: tensor {name!r} is not a weight of graph.json; {_OTHER_TRACE}"
+        )
 
 
 def check_stored(spec: TensorSpec, value: NDArray[Any], where: str) -> None:
@@ -104,19 +107,27 @@ def check_stored(spec: TensorSpec, value: NDArray[Any], where: str) -> None:
     place = f"{where}: tensor {spec.name!r}"
     if value.shape != spec.shape:
         raise WorkloadError(
-            f"{place} has shape {value.shape}, graph.json declares {spec.shape}; "
-            "the two files are not of one trace"
+            f"{place} has shape {value.shape}, graph.json declares {spec.shape}; {_OTHER_TRACE}"
         )
     if value.dtype != np.dtype(spec.dtype):
         raise WorkloadError(
             f"{place} has element type {value.dtype}, graph.json declares {spec.dtype}; "
-            "the two files are not of one trace"
+            f"{_OTHER_TRACE}"
         )
-    check_finite(value, place)
+    check_finite(value, place, "train or export the model again")
 
 
-def check_finite(value: NDArray[Any], place: str) -> None:
+def check_finite(value: NDArray[Any], place: str, remedy: str) -> None:
     """Check that no value is NaN or infinite.
+
+    Parameters
+    ----------
+    value
+        Any array; integers are finite.
+    place
+        File and tensor, for the message.
+    remedy
+        What to do about it.
 
     Raises
     ------
@@ -128,8 +139,7 @@ def check_finite(value: NDArray[Any], place: str) -> None:
     bad = value.size - int(np.count_nonzero(np.isfinite(value)))
     if bad:
         raise WorkloadError(
-            f"{place} has {bad} of {value.size} values that are NaN or infinite; "
-            "train or export the model again"
+            f"{place} has {bad} of {value.size} values that are NaN or infinite; {remedy}"
         )
 
 
@@ -149,13 +159,14 @@ def check_samples(workload: Workload, samples: Samples, where: str) -> None:
                 raise WorkloadError(
                     f"{where}: {role}.{name!s} is empty; at least one sample is needed"
                 )
-            check_finite(array, f"{where}: {role}.{name}")
+            check_finite(array, f"{where}: {role}.{name}", _CLEAN)
         try:
             dims = bind_inputs(workload, [arrays[name] for name in workload.inputs])
         except WorkloadError as error:
             raise WorkloadError(f"{where}: {role}: {error}") from None
     if samples.labels is not None:
-        _check_labels(samples.labels, samples.count, where)
+        classes = workload.tensors[workload.outputs[0]].resolved(dims)[-1]
+        _check_labels(samples.labels, samples.count, classes, where)
     _check_names("reference", samples.reference, workload.outputs, where)
     for name, array in samples.reference.items():
         place = f"{where}: reference.{name}"
@@ -164,16 +175,21 @@ def check_samples(workload: Workload, samples: Samples, where: str) -> None:
             raise WorkloadError(
                 f"{place} has shape {array.shape}; the evaluation samples give {expected}"
             )
-        check_finite(array, place)
+        check_finite(array, place, _CLEAN)
 
 
-def _check_labels(labels: NDArray[Any], count: int, where: str) -> None:
+def _check_labels(labels: NDArray[Any], count: int, classes: int, where: str) -> None:
     if labels.dtype != np.int64:
         raise WorkloadError(f"{where}: labels have element type {labels.dtype}, must be int64")
     if labels.ndim == 0 or len(labels) != count:
         raise WorkloadError(
             f"{where}: labels have shape {labels.shape}; one label is needed for each of the "
             f"{count} evaluation samples"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise WorkloadError(
+            f"{where}: labels reach from {labels.min()} to {labels.max()}, but the {classes} "
+            f"classes of the output are 0 to {classes - 1}; correct the labels"
         )
 
 

@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pimsim.config import workload_path
 from pimsim.errors import OutputError, WorkloadError
 from pimsim.workload import schema
 from pimsim.workload.checks import check_graph, check_samples, check_weights
@@ -45,6 +46,29 @@ _DTYPES: Final = {
     "BOOL": "bool",
 }
 """Element types of the safetensors format that a workload may hold, and NumPy's names."""
+
+
+def load_workload(name_or_path: str | os.PathLike[str]) -> Workload:
+    """Find, read and check a workload.
+
+    Parameters
+    ----------
+    name_or_path
+        A path, or a name found in ``$PIMSIM_PATH`` or among the bundled workloads.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such folder or name; the nearest names are given.
+    WorkloadError
+        As :func:`load`.
+
+    Examples
+    --------
+    >>> load_workload("vit_digits").samples.count
+    360
+    """
+    return load(workload_path(name_or_path))
 
 
 def load(folder: Path) -> Workload:

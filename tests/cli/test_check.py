@@ -37,3 +37,19 @@ def test_every_problem_of_every_file_is_printed(invoke: Invoke, tmp_path: Path) 
     assert lines[3] == "empty: has no graph.json, so it is not a workload folder"
     assert lines[4] == ("vit_digit: no such file, folder or name; did you mean 'vit_digits'?")
     assert result.stderr == "error: 3 of 4 checked have problems\n"
+
+
+def test_a_part_outside_the_range_of_its_cost_model_is_a_problem(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    text = architecture_path("rap").read_text(encoding="utf-8")
+    (tmp_path / "chip.yaml").write_text(
+        text.replace("modelled: {}", "modelled: {flash_adc: survey_regression}"), encoding="utf-8"
+    )
+    result = invoke("check", "chip.yaml")
+    assert result.exit_code == 1
+    assert result.stdout == (
+        "chip.yaml: macros.mram.adc: cost.variants.modelled.flash_adc names 'survey_regression': "
+        "the survey regression holds for 4 to 14 effective bits, got 3.17; name "
+        "'flash_comparators', or 'survey_regression_4bit' for an upper bound\n"
+    )

@@ -1,5 +1,6 @@
 """Help, version and exit codes: 0 done, 1 the user's mistake without traceback, 2 usage."""
 
+import errno
 import os
 import re
 import subprocess
@@ -151,6 +152,32 @@ def test_a_closed_pipe_ends_the_command_quietly(process: RunProcess) -> None:
     finally:
         os.close(write_end)
     assert (result.returncode, result.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_was_never_open_is_no_fault(process: RunProcess, closed: int) -> None:
+    """As ``pimsim show rap >&-``."""
+    script = (
+        "import os, sys\n"
+        f"os.close({closed})\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'pimsim', 'show', 'rap'])\n"
+    )
+    result = process("-c", script)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert bool(result.stdout) == (closed == 2)
+
+
+def test_a_full_disk_below_stdout_is_told(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``pimsim show rap > /full/disk/rap.yaml``."""
+
+    def full(path: Path) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pimsim.config.yaml_loader.read_text", full)
+    monkeypatch.setattr("pimsim.cli.main._abandon_stdout", lambda: None)
+    result = invoke("show", "rap")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: the output cannot be written (No space left on device)\n"
 
 
 def test_an_interrupt_says_so_and_exits_with_130(

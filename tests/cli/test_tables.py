@@ -50,6 +50,7 @@ def test_no_line_is_wider_than_100_columns_or_ends_in_blanks(printed: str) -> No
         "macro                      1.5   75.0 %",
         "25 % of the energy, 30 % of the area, 100 % of the latency",
         "survey_4bit_adc   0.0028   0.95    8.777",
+        "×: time and energy per input over this run's; a latency is that of a whole batch",
         "[1] pim simulated: whole chip, leakage included; no host. Source: simulated:",
         "[2] gpu roofline: board power, kernels only; no host. Source: data sheet, 2020, p. 1",
         "Bear in mind\n  BitSift zero skipping is not modelled yet",

@@ -131,12 +131,28 @@ def test_an_unknown_architecture_names_the_nearest(name: str, message: str) -> N
                 "just 'vit_digits'"
             ),
         ),
+        (".", "no workload is called '.', and the folder '.' here has no graph.json"),
+        ("x" * 300, f"no workload is called '{'x' * 300}'; known: vit_digits"),
     ],
 )
 def test_an_unknown_workload_names_the_nearest(name: str, message: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         bundled.workload_path(name)
     assert str(caught.value) == message
+
+
+def test_what_lies_under_the_name_but_is_none_is_told(elsewhere: Path) -> None:
+    make(elsewhere, "mine.yaml", "notes")
+    with pytest.raises(NotFoundError) as caught:
+        bundled.architecture_path("mine")
+    assert str(caught.value) == (
+        "no architecture is called 'mine'; did you mean the file 'mine.yaml'?"
+    )
+    with pytest.raises(NotFoundError) as caught:
+        bundled.workload_path("notes")
+    assert str(caught.value) == (
+        "no workload is called 'notes', and 'notes' here is a file, not a folder"
+    )
 
 
 def test_one_place_must_not_have_a_name_twice(

@@ -154,6 +154,39 @@ BAD = [
     ("schema_version=2", "schema_version: must be 1 (found 2)"),
     ("tile.macros=5", "tile.macros: must be a section of keys (found 5)"),
     ("macros.mram.write.port=row", "macros.mram.write.cycle_time_ns: missing"),
+    (
+        "units.softmax.model=ibert_gelu",
+        (
+            "units.softmax.model: 'ibert_gelu' is no digital unit for softmax; known: "
+            "fp32_softmax, ibert_softmax"
+        ),
+    ),
+    (
+        "units.gelu={model: ibert_gleu, lanes: 8}",
+        "units.gelu.model: unknown digital unit 'ibert_gleu'; did you mean 'ibert_gelu'?",
+    ),
+    (
+        "cost.variants.modelled.flash_adc=mesh_router",
+        (
+            "cost.variants.modelled.flash_adc: 'mesh_router' is no cost model for converters; "
+            "known: flash_comparators, survey_regression, survey_regression_4bit"
+        ),
+    ),
+    (
+        "macros.mram.crossbar.cell.model=ideal",
+        (
+            "macros.mram.crossbar.cell: model 'ideal' has no variation; remove sigma_on_ratio and "
+            "sigma_off_ratio, or choose 'mram' or 'sram'"
+        ),
+    ),
+    (
+        "macros.sram.write.cycle_time_ns=0.0004",
+        "macros.sram.write.cycle_time_ns: must be at least 0.001 (found 0.0004)",
+    ),
+    (
+        "chip.noc.router_delay_ns=0.0004",
+        "chip.noc.router_delay_ns: must be 0 or at least 0.001 (found 0.0004)",
+    ),
 ]
 
 

@@ -129,11 +129,18 @@ class TestTarget:
         with pytest.raises(OutputError, match=r"file is a file, not a folder|not a directory"):
             write(result, tmp_path / "file" / "out")
 
-    def test_a_parent_without_permission_is_named(self, result, tmp_path, monkeypatch):
-        # Permission bits do not bind root, who runs many test machines: ask os.access instead.
-        monkeypatch.setattr(os, "access", lambda path, mode: False)
-        with pytest.raises(OutputError, match="no permission to create anything in"):
-            write(result, tmp_path / "out")
+    def test_a_parent_in_which_nothing_can_be_created_is_named(self, tmp_path, monkeypatch):
+        # Permission bits do not bind root, who runs many test machines: refuse the folder itself.
+        def refuse(self, *arguments, **options):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(OutputError) as caught:
+            check_output(tmp_path / "a" / "out")
+        assert str(caught.value) == (
+            f"cannot write to {tmp_path}/a/out: nothing can be created in {tmp_path} (permission "
+            "denied); choose another folder with --output"
+        )
 
     def test_the_current_folder_is_refused(self, result, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -246,6 +253,41 @@ class TestLoading:
         path.write_text(path.read_text()[:cut])
         with pytest.raises(InputError, match="not valid JSON, the file is cut short or edited"):
             load_result(target)
+
+    @pytest.mark.parametrize(
+        ("file", "message"),
+        [
+            (
+                "timeline.parquet",
+                (
+                    "{folder}/timeline.parquet: cut short or changed since the run wrote it (its "
+                    "checksum is not the one in checksums.sha256); restore it or run again"
+                ),
+            ),
+            (
+                "checksums.sha256",
+                (
+                    "{folder}/sources.csv: cut short or changed since the run wrote it (its "
+                    "checksum is not the one in checksums.sha256); restore it or run again"
+                ),
+            ),
+        ],
+    )
+    def test_a_cut_table_is_told_in_these_words(self, written, tmp_path, file, message):
+        target = shutil.copytree(written, tmp_path / "copy")
+        os.truncate(target / file, (target / file).stat().st_size // 2)
+        with pytest.raises(InputError) as caught:
+            load_result(target)
+        assert str(caught.value) == message.format(folder=target)
+
+    def test_a_lost_table_is_told_in_these_words(self, written, tmp_path):
+        target = shutil.copytree(written, tmp_path / "copy")
+        (target / "components.csv").unlink()
+        with pytest.raises(InputError) as caught:
+            load_result(target)
+        assert str(caught.value) == (
+            f"{target}: components.csv is missing, so this is no complete result; run again"
+        )
 
     def test_bytes_that_are_no_text_are_told(self, tmp_path):
         (tmp_path / "result.json").write_bytes(b"\xff\xfe\x00")

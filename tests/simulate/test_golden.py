@@ -6,7 +6,6 @@ import pytest
 
 from tests.simulate.make_golden import GOLDEN, metrics
 
-
 VALUE_DEPENDENT = ("saturations", "conducting_cells")
 
 

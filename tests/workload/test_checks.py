@@ -151,23 +151,36 @@ def test_symbolic_shapes_hold_at_the_largest_dimension_as_well(edit: Edit) -> No
 
 NAN_WEIGHT = np.array([[np.nan, 0, 0], [np.inf, 0, -np.inf]], np.float32)
 WEIGHT_PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"fc.bias": None}, "tensor 'fc.bias' of graph.json is missing; known: fc.weight"),
     (
-        {"fc.wieght": np.ones(2, np.float32)},
-        "tensor 'fc.wieght' is not a weight of graph.json; did you mean 'fc.weight'?",
+        {"fc.bias": None},
+        (
+            "tensor 'fc.bias' of graph.json is missing; the two files are not of one trace; trace "
+            "the model again"
+        ),
+    ),
+    (
+        {"fc.bias": None, "fc.bais": np.ones(2, np.float32)},
+        "tensor 'fc.bias' of graph.json is missing; did you mean 'fc.bais'?",
+    ),
+    (
+        {"fc.gain": np.ones(2, np.float32)},
+        (
+            "tensor 'fc.gain' is not a weight of graph.json; the two files are not of one trace; "
+            "trace the model again"
+        ),
     ),
     (
         {"fc.bias": np.ones(3, np.float32)},
         (
             "tensor 'fc.bias' has shape (3,), graph.json declares (2,); the two files are not of "
-            "one trace"
+            "one trace; trace the model again"
         ),
     ),
     (
         {"fc.bias": np.ones(2, np.float64)},
         (
             "tensor 'fc.bias' has element type float64, graph.json declares float32; the two files "
-            "are not of one trace"
+            "are not of one trace; trace the model again"
         ),
     ),
     (
@@ -221,13 +234,20 @@ SAMPLE_PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
     (
         {"evaluation": {"x": NAN_IMAGES}},
         (
-            "evaluation.x has 15 of 15 values that are NaN or infinite; train or export the model "
-            "again"
+            "evaluation.x has 15 of 15 values that are NaN or infinite; correct or leave out these "
+            "samples and save the workload again"
         ),
     ),
     (
         {"labels": np.zeros(4, np.int64)},
         "labels have shape (4,); one label is needed for each of the 5 evaluation samples",
+    ),
+    (
+        {"labels": np.array([0, 1, 2, 0, -1])},
+        (
+            "labels reach from -1 to 2, but the 2 classes of the output are 0 to 1; correct the "
+            "labels"
+        ),
     ),
     ({"labels": np.zeros(5, np.int32)}, "labels have element type int32, must be int64"),
     ({"reference": {}}, "reference.answer is missing"),
@@ -238,8 +258,8 @@ SAMPLE_PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
     (
         {"reference": {"answer": np.full((5, 2), np.inf, np.float32)}},
         (
-            "reference.answer has 10 of 10 values that are NaN or infinite; train or export the "
-            "model again"
+            "reference.answer has 10 of 10 values that are NaN or infinite; correct or leave out "
+            "these samples and save the workload again"
         ),
     ),
 )

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pimsim.errors import OutputError, WorkloadError
+from pimsim.errors import NotFoundError, OutputError, WorkloadError
 from pimsim.workload import schema
-from pimsim.workload.files import GRAPH_FILE, SAMPLES_FILE, WEIGHTS_FILE, load, save
+from pimsim.workload.files import (
+    GRAPH_FILE,
+    SAMPLES_FILE,
+    WEIGHTS_FILE,
+    load,
+    load_workload,
+    save,
+)
 from pimsim.workload.graph import Samples, Workload
 
 
@@ -201,6 +208,17 @@ def test_a_folder_that_cannot_be_written(tiny: Workload, tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"file/tiny: cannot be written .*; choose another"):
         save(tiny, tmp_path / "file" / "tiny")
+
+
+def test_a_workload_is_found_by_its_name_as_well_as_by_its_folder(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_workload(tiny_folder).ops == load(tiny_folder).ops
+    monkeypatch.setenv("PIMSIM_PATH", str(tiny_folder.parent))
+    assert load_workload("tiny").ops == load(tiny_folder).ops
+    assert load_workload("vit_digits").name == "vit_digits"
+    with pytest.raises(NotFoundError, match="no workload is called 'tinny'; did you mean 'tiny'"):
+        load_workload("tinny")
 
 
 def test_a_copied_folder_loads_alike(tiny_folder: Path, tmp_path: Path) -> None:
