@@ -23,11 +23,7 @@ class _Architecture:
     def line(self) -> str:
         if not self.valid:
             return f"(has problems: pimsim check {self.path})"
-        if not self.notes:
-            return self.description
-        mechanisms = "mechanism" if len(self.notes) == 1 else "mechanisms"
-        missing = f"(not yet: {len(self.notes)} {mechanisms}, see `pimsim show {self.name}`)"
-        return f"{self.description} {missing}".lstrip()
+        return self.description
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,10 @@ class AnalogEngine:
     def static(self, mapped: MappedOp, driven: NDArray[Any], first_vector: int) -> ProductOutput:
         """See :class:`ProductEngine`."""
         name, placement = mapped.op.name, _placement(mapped)
-        if name not in self._static:
-            macro = self.macros[placement.macro]
-            self._static[name] = analog.program(_weights(mapped), macro, self._key(name, "cells"))
         with _naming(name, placement):
+            if name not in self._static:
+                macro, key = self.macros[placement.macro], self._key(name, "cells")
+                self._static[name] = analog.program(_weights(mapped), macro, key)
             output = analog.mvm(
                 self._static[name], driven, self._key(name, "read_noise"), first_row=first_vector
             )
@@ -91,15 +91,15 @@ class AnalogEngine:
     ) -> ProductOutput:
         """See :class:`ProductEngine`."""
         name, placement = mapped.op.name, _placement(mapped)
-        if name not in self._dynamic:
-            self._dynamic[name] = analog.dynamic(
-                self.macros[placement.macro],
-                instances=placement.instances,
-                rows=placement.rows,
-                cols=placement.cols,
-                key=self._key(name, "cells"),
-            )
         with _naming(name, placement):
+            if name not in self._dynamic:
+                self._dynamic[name] = analog.dynamic(
+                    self.macros[placement.macro],
+                    instances=placement.instances,
+                    rows=placement.rows,
+                    cols=placement.cols,
+                    key=self._key(name, "cells"),
+                )
             output = analog.mvm_dynamic(
                 self._dynamic[name],
                 stored,

@@ -24,8 +24,9 @@ def test_every_name_is_listed_once_on_a_line_of_its_own(invoke: Invoke) -> None:
 
 def test_what_is_not_modelled_yet_is_told(invoke: Invoke) -> None:
     line = next(line for line in invoke("list").stdout.splitlines() if line.startswith("  rap "))
-    missing = len(load_architecture("rap").notes)
-    assert line.endswith(f"(not yet: {missing} mechanisms, see `pimsim show rap`)")
+    for mechanism in ("BitSift", "eMSB-Q", "VDR-Softmax"):
+        assert mechanism in line
+        assert any(mechanism in note for note in load_architecture("rap").notes)
 
 
 def test_json_holds_the_same_names(invoke: Invoke) -> None:

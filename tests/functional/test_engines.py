@@ -8,7 +8,7 @@ import pytest
 
 from pimsim.analog import ideal_macro
 from pimsim.config.architecture import Architecture
-from pimsim.errors import SimulationError
+from pimsim.errors import ModelRangeError, SimulationError
 from pimsim.functional import AnalogEngine, IdealEngine, execute
 from pimsim.functional.engines import _exact_matmul
 from tests.quantization.traced import (
@@ -144,3 +144,12 @@ def test_a_product_without_macros_cannot_run_on_a_chip():
     product = replace(mapped(workload, RAP).op("embed"), placement=None)
     with pytest.raises(SimulationError, match=r"^op 'embed' has no macros$"):
         AnalogEngine(RAP.macros, 0, 0).static(product, np.zeros((1, 8), np.int64), 0)
+
+
+def test_what_a_macro_cannot_take_is_told_with_operation_and_macro():
+    unsigned = RAP.macros["mram"].inputs.model_copy(update={"coding": "unsigned"})
+    mram = RAP.macros["mram"].model_copy(update={"inputs": unsigned})
+    chip = RAP.model_copy(update={"macros": {**RAP.macros, "mram": mram}})
+    message = r"^op 'embed' in macros\.mram: inputs span -\d+ to .*set their coding to twos_compl"
+    with pytest.raises(ModelRangeError, match=message):
+        outputs_of(chip, transformer_block())
