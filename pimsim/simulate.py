@@ -129,7 +129,7 @@ def simulate(
     with _threads(threads) as used:
         simulation = _Simulation(request)
         run = simulation.run(chip)
-        others, missing = simulation.run_others(o for o in opponents if o.name != chip.name)
+        others, missing = simulation.run_others(other for other in opponents if other != chip)
     settings = RunSettings(
         workload=work,
         samples=request.sample_count,

@@ -183,6 +183,12 @@ def _macro_kind(product: Product, architecture: Architecture) -> str:
 
 def _check_widths(product: Product, quantized: QuantizedWorkload, kind: str, macro: Macro) -> None:
     op = product.op
+    if macro.inputs.coding == "unsigned":
+        raise MappingError(
+            f"op {op.name!r}: the operands of numerics.scheme {quantized.scheme!r} are signed, but "
+            f"macros.{kind}.inputs.coding is 'unsigned'.\n"
+            f"  Set macros.{kind}.inputs.coding to twos_complement."
+        )
     _check_width(op, quantized, op.inputs[0], f"macros.{kind}.inputs.bits", macro.inputs.bits)
     key, bits = f"macros.{kind}.weights.bits", macro.weights.bits
     if product.operand == "dynamic":

@@ -149,7 +149,9 @@ def test_a_product_without_macros_cannot_run_on_a_chip():
 def test_what_a_macro_cannot_take_is_told_with_operation_and_macro():
     unsigned = RAP.macros["mram"].inputs.model_copy(update={"coding": "unsigned"})
     mram = RAP.macros["mram"].model_copy(update={"inputs": unsigned})
-    chip = RAP.model_copy(update={"macros": {**RAP.macros, "mram": mram}})
-    message = r"^op 'embed' in macros\.mram: inputs span -\d+ to .*set their coding to twos_compl"
+    engine = AnalogEngine({**RAP.macros, "mram": mram}, 0, 0)
+    product = mapped(transformer_block(), RAP).op("embed")
+    driven = np.full((1, product.placement.rows), -1)
+    message = r"^op 'embed' in macros\.mram: inputs span -1 to -1.*set their coding to twos_compl"
     with pytest.raises(ModelRangeError, match=message):
-        outputs_of(chip, transformer_block())
+        engine.static(product, driven, 0)

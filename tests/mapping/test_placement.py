@@ -146,6 +146,22 @@ def test_weights_must_fit_their_slices(low, high, width):
     )
 
 
+def test_signed_operands_need_signed_bit_planes():
+    graph = Graph()
+    graph.linear("fc", graph.input("x", 1, 2), 1)
+    macros = chip().macros
+    inputs = macros["mram"].inputs.model_copy(update={"coding": "unsigned"})
+    unsigned = macros["mram"].model_copy(update={"inputs": inputs})
+    small = chip().model_copy(update={"macros": {**macros, "mram": unsigned}})
+    with pytest.raises(MappingError) as caught:
+        place_products(graph.build(), small, {})
+    assert str(caught.value) == (
+        "op 'fc': the operands of numerics.scheme 'by_hand' are signed, but "
+        "macros.mram.inputs.coding is 'unsigned'.\n"
+        "  Set macros.mram.inputs.coding to twos_complement."
+    )
+
+
 @pytest.mark.parametrize(
     ("a_bits", "b_bits", "tensor", "key"),
     [(5, 4, "a", "macros.sram.inputs.bits"), (4, 6, "b", "macros.sram.weights.bits")],
