@@ -17,6 +17,7 @@ from pimsim.baselines import default_baselines
 from pimsim.config import config_hash, ideal_parts
 from pimsim.config.architecture import Architecture
 from pimsim.functional import FunctionalRun
+from pimsim.functional.shape_only import BIT_DENSITY_RATIO
 from pimsim.mapping import MappedWorkload
 from pimsim.provenance import VERSION, host, versions
 from pimsim.records import (
@@ -125,8 +126,18 @@ class _Assembly:
             counts=run.functional.counts,
             costs=run.costs,
             timeline=run.timeline,
-            notes=(*run.architecture.notes, *self.missing),
+            notes=(*run.architecture.notes, *self._assumptions(), *self.missing),
         )
+
+    def _assumptions(self) -> tuple[str, ...]:
+        """What a run without values had to assume of them."""
+        if self.run.accuracy is not None:
+            return ()
+        note = (
+            f"the workload has shapes only: ones are assumed in {BIT_DENSITY_RATIO:.0%} of the "
+            "bits of all operands, on which column currents and word-line energy depend"
+        )
+        return (note,)
 
     def _baselines(self) -> tuple[Baseline, ...]:
         chips = tuple(_as_baseline(other, self.settings.batch) for other in self.others)

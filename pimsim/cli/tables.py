@@ -113,11 +113,15 @@ def _header(result: Result) -> Text:
     text = Text(f"{workload['name']} on {result.architecture_name}", style="bold")
     text.append(
         f"\n{workload['parameters']:,} parameters, {workload['macs']:,} MACs per inference"
-        f"{f' ({dims})' if dims else ''}, scheme {result.scheme}"
-        f"\n{_count(manifest.samples, 'sample')}, {_count(manifest.chips, 'chip')}, "
-        f"seed {manifest.seed}",
+        f"{f' ({dims})' if dims else ''}, scheme {result.scheme}",
         style="not bold",
     )
+    if result.accuracy is not None:
+        text.append(
+            f"\n{_count(manifest.samples, 'sample')}, {_count(manifest.chips, 'chip')}, "
+            f"seed {manifest.seed}",
+            style="not bold",
+        )
     if manifest.overrides:
         text.append(f"\nchanged: {', '.join(manifest.overrides)}", style="not bold")
     return text
