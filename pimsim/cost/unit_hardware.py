@@ -26,6 +26,8 @@ WIDE_BITS: Final = 16
 ACCUMULATOR_BITS: Final = 32
 LONGEST_NORMALIZED_ROW: Final = 1024
 """Channels whose gain and bias the LayerNorm unit stores at a time."""
+NOMINAL_SCALE: Final = 0.01
+"""Stands for the scale of the logits, which no operation count depends on."""
 
 
 def built_hardware(model: str) -> UnitHardware:
@@ -95,11 +97,9 @@ def unit_area_um2(hardware: UnitHardware, lanes: int, costs: DigitalCosts) -> So
 
 
 def _softmax() -> UnitHardware:
-    from pimsim.integer.ibert_softmax import IBertSoftmax
+    from pimsim.quantization.constants import ibert_softmax
 
-    return IBertSoftmax(
-        q_ln2=69, q_b=270, q_c=27921, input_bits=WIDE_BITS, output_bits=7, rounding="half_up"
-    ).hardware
+    return ibert_softmax(NOMINAL_SCALE, WIDE_BITS).hardware
 
 
 def _gelu() -> UnitHardware:
@@ -135,19 +135,19 @@ def _requantize() -> UnitHardware:
 def _fp32_softmax() -> UnitHardware:
     from pimsim.quantization.float_units import Fp32Softmax
 
-    return Fp32Softmax(op=_placeholder("softmax")).hardware
+    return Fp32Softmax(op=_bare_op("softmax")).hardware
 
 
 def _fp32_gelu() -> UnitHardware:
     from pimsim.quantization.float_units import Fp32Gelu
 
-    return Fp32Gelu(op=_placeholder("gelu")).hardware
+    return Fp32Gelu(op=_bare_op("gelu")).hardware
 
 
 def _fp32_layer_norm() -> UnitHardware:
     from pimsim.quantization.float_units import Fp32LayerNorm
 
-    return Fp32LayerNorm(op=_placeholder("layer_norm"), gain=(), bias=()).hardware
+    return Fp32LayerNorm(op=_bare_op("layer_norm"), gain=(), bias=()).hardware
 
 
 def _fp32_requantize() -> UnitHardware:
@@ -160,7 +160,7 @@ def _fp32_requantize() -> UnitHardware:
     )
 
 
-def _placeholder(kind: str) -> Op:
+def _bare_op(kind: str) -> Op:
     return Op(name=kind, kind=kind, inputs=(), outputs=())
 
 
