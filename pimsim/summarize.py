@@ -179,7 +179,10 @@ def _as_baseline(run: ChipRun, batch: int) -> Baseline:
         precision=run.architecture.numerics.scheme,
         latency_us=units.us_from_ps(run.timeline.latency_ps),
         energy_uj=units.uj_from_pj(run.costs[0].energy_pj) / batch,
-        scope="chip, leakage included; no off-chip memory, I/O or weight loading",
+        scope=(
+            "chip, leakage included; no off-chip memory, I/O or weight loading; latency of the "
+            "batch, energy per input"
+        ),
         source=f"simulated by pimsim, cost variant {run.costs[0].variant}",
         accuracy=None if analog is None else sum(analog) / len(analog),
         area_mm2=units.mm2_from_um2(run.costs[0].area_um2),

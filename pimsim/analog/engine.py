@@ -46,7 +46,8 @@ class MvmOutput:
 
     values: Int64[np.ndarray, "batch cols"]
     service_cycles: Int32[np.ndarray, "batch groups"]
-    """Reads that each vector spent on each row block, reduced as ``Macro.sync`` says."""
+    """Reads of each vector on each row block; the same under both ``Macro.sync`` while none is
+    skipped."""
     counts: ActionCounts
 
 

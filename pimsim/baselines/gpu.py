@@ -10,8 +10,8 @@ published for BERT-base under TensorRT 8.4.3 [2]_: all 20 rows of each lie withi
 of BERT-large, which took no part in the fit, within 35 %. Small networks at batch 1 consist of
 floors: their latency says how many kernels they launch, not how much they compute.
 
-Power is taken as the board's thermal design power during the whole latency, an assumption that
-favours the opponent where the GPU idles between kernels.
+Power is taken as the board's thermal design power during the whole latency. That is an upper bound,
+far above the truth where a GPU idles between small kernels: it favours the chip under test.
 
 Not modelled: host, transfers to and from the device (the published runs leave them out, too),
 clocks that follow temperature, kernels written for one network, CUDA graphs.
@@ -204,7 +204,8 @@ def predict(
         ),
         source=(
             f"roofline: {device.data_sheet}; calibrated on {device.calibration}; board power of "
-            f"{device.board_power_mw / _MW_PER_W:g} W assumed during the whole latency"
+            f"{device.board_power_mw / _MW_PER_W:g} W assumed during the whole latency, an upper "
+            "bound"
         ),
         area_mm2=device.die_area_mm2,
     )

@@ -51,12 +51,17 @@ def _check_one(file: str) -> str:
 
 
 def _checked_architecture(file: str) -> str:
-    """Name of an architecture whose parts also lie in the range of their cost models."""
+    """Name of an architecture whose scheme fits its units, and its parts their cost models."""
     from pimsim.config import load_architecture
     from pimsim.cost import chip_cost
-    from pimsim.errors import ModelRangeError
+    from pimsim.errors import ModelRangeError, QuantizationError
+    from pimsim.quantization import check_scheme
 
     architecture = load_architecture(file)
+    try:
+        check_scheme(architecture)
+    except QuantizationError as error:
+        raise QuantizationError(f"{file}: {error}") from None
     for variant in architecture.cost.variants:
         try:
             chip_cost(architecture, variant)

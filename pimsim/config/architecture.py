@@ -99,7 +99,8 @@ class Inputs(Config):
     """How a driven operand is spread over reads."""
 
     coding: Literal["twos_complement", "unsigned"]
-    """Bit-plane ``b`` weighs ``2**b``; in two's complement the highest counts negatively."""
+    """Bit-plane ``b`` weighs ``2**b``; in two's complement the highest counts negatively. No scheme
+    yields unsigned operands yet, so a whole run takes two's complement."""
     bits: int = Field(ge=1, le=16)
     """Width of a driven operand, sign included: bit-planes per vector."""
     bits_per_cycle: int = Field(ge=1, le=1)
@@ -161,7 +162,8 @@ class Macro(Config):
     writable: bool
     """Whether operands computed at run time may live here."""
     sync: Literal["plane", "vector"]
-    """When row blocks wait for each other: after every bit-plane, or after the whole vector."""
+    """When row blocks wait for each other: after every bit-plane, or after the whole vector.
+    Equal while no zero is skipped, as now."""
     crossbar: Crossbar
     """The array of cells."""
     weights: Weights

@@ -17,6 +17,7 @@ __all__ = [
     "QuantizedTensor",
     "QuantizedWorkload",
     "calibrate",
+    "check_scheme",
     "quantize",
 ]
 
@@ -47,3 +48,16 @@ def quantize(
     if workload.shape_only:
         return scheme(workload, architecture, None)
     return scheme(workload, architecture, calibrate(workload) if statistics is None else statistics)
+
+
+def check_scheme(architecture: Architecture) -> None:
+    """Raise if the architecture's units are not those that its scheme builds.
+
+    Raises
+    ------
+    QuantizationError
+        With the key, what it names and what the scheme needs.
+    """
+    nothing = Workload("nothing", None, None, {}, (), (), {}, ())
+    scheme: Scheme = SCHEMES[architecture.numerics.scheme]
+    scheme(nothing, architecture, None)

@@ -53,3 +53,12 @@ def test_a_part_outside_the_range_of_its_cost_model_is_a_problem(
         "the survey regression holds for 4 to 14 effective bits, got 3.17; name "
         "'flash_comparators', or 'survey_regression_4bit' for an upper bound\n"
     )
+
+
+def test_a_scheme_that_needs_other_units_is_a_problem(invoke: Invoke, tmp_path: Path) -> None:
+    text = architecture_path("rap").read_text(encoding="utf-8")
+    (tmp_path / "mixed.yaml").write_text(text.replace("int8_dyadic}", "int8_dqq}"))
+    result = invoke("check", str(tmp_path / "mixed.yaml"))
+    assert result.exit_code == 1
+    assert "numerics.scheme 'int8_dqq'" in result.stdout + result.stderr
+    assert "units.softmax.model is 'ibert_softmax'" in result.stdout + result.stderr
