@@ -106,18 +106,21 @@ def _default(field: FieldInfo) -> str:
 
 
 def make_figures() -> None:
-    """The README's figure, from the default run."""
+    """The README's figure and the page in reports/, from the default run."""
     from pimsim import report, simulate
 
     with tempfile.TemporaryDirectory() as folder:
         written = report.write(simulate("rap", "vit_digits"), Path(folder) / "run")
         shutil.copy(written / "figures" / "energy.svg", ROOT / "docs" / "images" / "energy.svg")
+        shutil.copy(written / "report.html", ROOT / "reports" / "vit_digits-rap.html")
 
 
 def main() -> None:
     """Write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--figures", action="store_true", help="also draw the README's figure")
+    parser.add_argument(
+        "--figures", action="store_true", help="also the README's figure and reports/"
+    )
     arguments = parser.parse_args()
     (ROOT / "docs" / "architecture_keys.md").write_text(architecture_keys())
     if arguments.figures:
