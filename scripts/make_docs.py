@@ -1,7 +1,7 @@
 """Write the parts of the documentation that follow from the code.
 
 python scripts/make_docs.py              docs/architecture_keys.md
-python scripts/make_docs.py --figures    also the README's figure, from a default run
+python scripts/make_docs.py --figures    also README's figure and reports/, from a default run
 """
 
 import argparse
