@@ -30,7 +30,6 @@ def host() -> dict[str, str]:
     """Operating system, processor and cores."""
     return {
         "system": platform.system(),
-        "release": platform.release(),
         "machine": platform.machine(),
         "cores": str(os.cpu_count() or 1),
     }
