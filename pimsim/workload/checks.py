@@ -10,31 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.errors import UnsupportedOpError, WorkloadError, nearest
-from pimsim.workload.graph import OP_KINDS, Op, Samples, TensorSpec, Workload
+from pimsim.workload.graph import OP_KINDS, Samples, TensorSpec, Workload
+from pimsim.workload.operands import check_operands, check_types
 from pimsim.workload.reference import bind_inputs
 from pimsim.workload.shape_inference import output_shape
-from pimsim.workload.shapes import Size, resolve
-
-_OPERANDS: Final[Mapping[str, tuple[int, int]]] = {
-    "linear": (2, 3),
-    "matmul": (2, 2),
-    "convolution": (2, 3),
-    "softmax": (1, 1),
-    "layer_norm": (3, 3),
-    "gelu": (1, 1),
-    "add": (1, 2),
-    "mul": (1, 2),
-    "view": (1, 1),
-    "permute": (1, 1),
-    "expand": (1, 1),
-    "slice": (1, 1),
-    "select": (1, 1),
-    "cat": (1, 1024),
-}
-"""Fewest and most inputs of each kind."""
-
+from pimsim.workload.shapes import SizeTable, resolve
 
 _OTHER_TRACE: Final = "the two files are not of one trace; trace the model again"
+_PART: Final = 2**18
+"""Elements examined at a time: they stay in the processor's cache, whatever a tensor's size."""
 _CLEAN: Final = "correct or leave out these samples and save the workload again"
 
 
@@ -62,9 +46,10 @@ def check_graph(workload: Workload, where: str) -> None:
     producers = _producers(workload, available, where)
     for index, op in enumerate(workload.ops):
         place = f"{where}: ops[{index}] {op.name!r}"
-        _check_operands(op, place)
+        check_operands(op, place)
         for name in op.inputs:
             _check_available(name, workload, available, producers, place)
+        check_types(op, workload.tensors, place)
         available.update(op.outputs)
     for name in workload.outputs:
         if name not in available:
@@ -74,35 +59,46 @@ def check_graph(workload: Workload, where: str) -> None:
     _check_shapes(workload, where)
 
 
-def check_weights(workload: Workload, where: str) -> None:
+def check_weights(workload: Workload, where: str, *, values: bool = True) -> None:
     """Check that each stored tensor is there, has the declared form and only finite values.
+
+    Parameters
+    ----------
+    workload
+        Its weights are not read where ``values`` is false.
+    where
+        The file, for messages.
+    values
+        Whether to look at the values, too.
 
     Raises
     ------
     WorkloadError
         At the first weight that is missing, surplus, of another shape or type, or not finite.
     """
-    surplus = [name for name in workload.weights if name not in workload.stored]
-    for name in workload.stored:
+    stored = dict.fromkeys(workload.stored)
+    surplus = [name for name in workload.weights if name not in stored]
+    for name in stored:
         if name not in workload.weights:
             raise WorkloadError(
                 f"{where}: tensor {name!r} of graph.json is missing"
                 f"{nearest(name, surplus) or f'; {_OTHER_TRACE}'}"
             )
-        check_stored(workload.tensors[name], workload.weights[name], where)
+        check_stored(workload.tensors[name], workload.weights[name], where, values=values)
     for name in surplus:
         raise WorkloadError(
             f"{where}: tensor {name!r} is not a weight of graph.json; {_OTHER_TRACE}"
         )
 
 
-def check_stored(spec: TensorSpec, value: NDArray[Any], where: str) -> None:
+def check_stored(spec: TensorSpec, value: NDArray[Any], where: str, *, values: bool = True) -> None:
     """Check one stored tensor against its declaration.
 
     Raises
     ------
     WorkloadError
-        If shape or type differ, or a value is NaN or infinite.
+        If shape or type differ, or a value is NaN or, in a trained weight, infinite: a stored
+        attention mask may hold minus infinity.
     """
     place = f"{where}: tensor {spec.name!r}"
     if value.shape != spec.shape:
@@ -114,10 +110,12 @@ def check_stored(spec: TensorSpec, value: NDArray[Any], where: str) -> None:
             f"{place} has element type {value.dtype}, graph.json declares {spec.dtype}; "
             f"{_OTHER_TRACE}"
         )
-    check_finite(value, place, "train or export the model again")
+    if values:
+        remedy = "train or export the model again"
+        check_finite(value, place, remedy, infinities=spec.kind == "constant")
 
 
-def check_finite(value: NDArray[Any], place: str, remedy: str) -> None:
+def check_finite(value: NDArray[Any], place: str, remedy: str, *, infinities: bool = False) -> None:
     """Check that no value is NaN or infinite.
 
     Parameters
@@ -128,6 +126,8 @@ def check_finite(value: NDArray[Any], place: str, remedy: str) -> None:
         File and tensor, for the message.
     remedy
         What to do about it.
+    infinities
+        Whether infinite values are allowed.
 
     Raises
     ------
@@ -136,11 +136,15 @@ def check_finite(value: NDArray[Any], place: str, remedy: str) -> None:
     """
     if value.dtype.kind != "f":
         return
-    bad = value.size - int(np.count_nonzero(np.isfinite(value)))
+    flat = value.reshape(-1)
+    bad = 0
+    for first in range(0, flat.size, _PART):
+        part = flat[first : first + _PART]
+        wrong = np.isnan(part) if infinities else ~np.isfinite(part)
+        bad += int(np.count_nonzero(wrong))
     if bad:
-        raise WorkloadError(
-            f"{place} has {bad} of {value.size} values that are NaN or infinite; {remedy}"
-        )
+        found = "NaN" if infinities else "NaN or infinite"
+        raise WorkloadError(f"{place} has {bad} of {value.size} values that are {found}; {remedy}")
 
 
 def check_samples(workload: Workload, samples: Samples, where: str) -> None:
@@ -165,9 +169,10 @@ def check_samples(workload: Workload, samples: Samples, where: str) -> None:
         except WorkloadError as error:
             raise WorkloadError(f"{where}: {role}: {error}") from None
     if samples.labels is not None:
-        classes = workload.tensors[workload.outputs[0]].resolved(dims)[-1]
-        _check_labels(samples.labels, samples.count, classes, where)
-    _check_names("reference", samples.reference, workload.outputs, where)
+        scores = workload.tensors[workload.outputs[0]].resolved(dims)
+        _check_labels(samples.labels, samples.count, scores, where)
+    if samples.reference:
+        _check_names("reference", samples.reference, workload.outputs, where)
     for name, array in samples.reference.items():
         place = f"{where}: reference.{name}"
         expected = workload.tensors[name].resolved(dims)  # of the evaluation samples
@@ -178,13 +183,20 @@ def check_samples(workload: Workload, samples: Samples, where: str) -> None:
         check_finite(array, place, _CLEAN)
 
 
-def _check_labels(labels: NDArray[Any], count: int, classes: int, where: str) -> None:
+def _check_labels(labels: NDArray[Any], count: int, scores: tuple[int, ...], where: str) -> None:
+    """Check that there is a class for every row of the output, whose shape is ``scores``."""
+    *rows, classes = scores
     if labels.dtype != np.int64:
         raise WorkloadError(f"{where}: labels have element type {labels.dtype}, must be int64")
     if labels.ndim == 0 or len(labels) != count:
         raise WorkloadError(
             f"{where}: labels have shape {labels.shape}; one label is needed for each of the "
             f"{count} evaluation samples"
+        )
+    if labels.shape != tuple(rows):
+        raise WorkloadError(
+            f"{where}: labels have shape {labels.shape}; one label is needed for each row of the "
+            f"output, {tuple(rows)}"
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise WorkloadError(
@@ -210,16 +222,20 @@ def _check_dimensions(workload: Workload, where: str) -> None:
     for name, (low, high) in workload.dims.items():
         if low > high:
             raise WorkloadError(f"{where}: dims.{name}: smallest {low} is above largest {high}")
+    tables = _extremes(workload)
     for tensor, spec in workload.tensors.items():
-        _check_sizes(spec.shape, workload, f"{where}: tensors.{tensor}.shape")
-        if spec.kind in ("weight", "constant") and any(isinstance(s, str) for s in spec.shape):
+        symbolic = [size for size in spec.shape if isinstance(size, str)]
+        if symbolic and spec.kind in ("weight", "constant"):
             raise WorkloadError(
                 f"{where}: tensors.{tensor}.shape: a stored tensor has fixed sizes, "
                 f"got {list(spec.shape)}"
             )
-    for index, op in enumerate(workload.ops):
-        place = f"{where}: ops[{index}] {op.name!r}"
-        _check_sizes(op.attributes.get("shape", ()), workload, f"{place}: shape")
+        for size in symbolic:
+            for dims in tables:
+                try:
+                    resolve(size, dims)
+                except WorkloadError as error:
+                    raise WorkloadError(f"{where}: tensors.{tensor}.shape: {error}") from None
 
 
 def _check_shapes(workload: Workload, where: str) -> None:
@@ -227,46 +243,38 @@ def _check_shapes(workload: Workload, where: str) -> None:
     for dims in _extremes(workload):
         shapes = {name: spec.resolved(dims) for name, spec in workload.tensors.items()}
         for index, op in enumerate(workload.ops):
-            place = f"{where}: ops[{index}] {op.name!r} ({op.kind})"
             try:
                 computed = output_shape(op, [shapes[name] for name in op.inputs], dims)
             except WorkloadError as error:
+                place = f"{where}: ops[{index}] {op.name!r} ({op.kind})"
                 raise WorkloadError(f"{place}: {error}") from None
             if computed != shapes[op.output]:
                 raise WorkloadError(
-                    f"{place}: gives shape {computed}, but tensors.{op.output} declares "
-                    f"{list(workload.tensors[op.output].shape)}; trace the model again"
+                    f"{where}: ops[{index}] {op.name!r} ({op.kind}): gives shape {computed}, but "
+                    f"tensors.{op.output} declares {list(workload.tensors[op.output].shape)}; "
+                    "trace the model again"
                 )
 
 
-def _extremes(workload: Workload) -> tuple[dict[str, int], dict[str, int]]:
+def _extremes(workload: Workload) -> tuple[SizeTable, SizeTable]:
     """Every dimension at its smallest, and at its largest, value."""
-    low = {name: bounds[0] for name, bounds in workload.dims.items()}
-    return low, {name: bounds[1] for name, bounds in workload.dims.items()}
-
-
-def _check_sizes(shape: Sequence[Size], workload: Workload, place: str) -> None:
-    for dims in _extremes(workload):
-        for size in shape:
-            try:
-                resolve(size, dims)
-            except WorkloadError as error:
-                raise WorkloadError(f"{place}: {error}") from None
+    low = SizeTable({name: bounds[0] for name, bounds in workload.dims.items()})
+    return low, SizeTable({name: bounds[1] for name, bounds in workload.dims.items()})
 
 
 def _check_ends(workload: Workload, where: str) -> None:
-    """Every graph input is a tensor of kind input, and the other way round."""
+    """Every graph input is a tensor of kind input or state, and the other way round."""
     for name in workload.inputs:
         spec = workload.tensors.get(name)
-        if spec is None or spec.kind != "input":
+        if spec is None or spec.kind not in ("input", "state"):
             kind = "is not in tensors" if spec is None else f"is of kind {spec.kind!r}"
             raise WorkloadError(
-                f"{where}: inputs: {name!r} {kind}; must be a tensor of kind 'input'"
+                f"{where}: inputs: {name!r} {kind}; must be a tensor of kind 'input' or 'state'"
             )
     for name, spec in workload.tensors.items():
-        if spec.kind == "input" and name not in workload.inputs:
+        if spec.kind in ("input", "state") and name not in workload.inputs:
             raise WorkloadError(
-                f"{where}: tensors.{name}: is of kind 'input' but not listed in inputs"
+                f"{where}: tensors.{name}: is of kind {spec.kind!r} but not listed in inputs"
             )
 
 
@@ -321,16 +329,3 @@ def _check_available(
     raise WorkloadError(
         f"{place}: consumes {name!r}, which nothing produces{nearest(name, workload.tensors)}"
     )
-
-
-def _check_operands(op: Op, place: str) -> None:
-    fewest, most = _OPERANDS[op.kind]
-    count = len(op.inputs)
-    if not fewest <= count <= most:
-        allowed = str(fewest) if fewest == most else f"{fewest} to {most}"
-        raise WorkloadError(f"{place}: kind {op.kind!r} takes {allowed} inputs, got {count}")
-    if op.kind in ("add", "mul") and (count == 1) != ("scalar" in op.attributes):
-        raise WorkloadError(
-            f"{place}: kind {op.kind!r} takes two inputs, or one and the attribute 'scalar'; "
-            f"got {count} and {'a' if 'scalar' in op.attributes else 'no'} scalar"
-        )

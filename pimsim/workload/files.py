@@ -10,8 +10,10 @@ Which question this module answers: *is this folder a workload, and what is in i
 ``samples.safetensors``
     ``calibration.<input>``, ``evaluation.<input>``, ``labels`` and ``reference.<output>``.
 
-Everything read is checked before it is used. Nothing is unpickled, and no file outside the folder
-is opened. Weights are memory-mapped, so a large model costs memory only where it is touched.
+Form, names, shapes and element types are checked when a folder is read; whether every weight is
+finite only on request (``values``), as a run does, because that reads the whole file. Nothing is
+unpickled, and no file outside the folder is opened. Weights are memory-mapped, so a large model
+costs time and memory only where it is touched, and written one tensor after the other.
 """
 
 import json
@@ -47,14 +49,19 @@ _DTYPES: Final = {
 }
 """Element types of the safetensors format that a workload may hold, and NumPy's names."""
 
+_CODES: Final = {name: code for code, name in _DTYPES.items()}
 
-def load_workload(name_or_path: str | os.PathLike[str]) -> Workload:
+
+def load_workload(name_or_path: str | os.PathLike[str], *, values: bool = False) -> Workload:
     """Find, read and check a workload.
 
     Parameters
     ----------
     name_or_path
-        A path, or a name found in ``$PIMSIM_PATH`` or among the bundled workloads.
+        A path, or a name found in ``$PIMSIM_PATH``, in ``$PIMSIM_CACHE`` or among the bundled
+        workloads.
+    values
+        As in :func:`load`.
 
     Raises
     ------
@@ -68,16 +75,18 @@ def load_workload(name_or_path: str | os.PathLike[str]) -> Workload:
     >>> load_workload("vit_digits").samples.count
     360
     """
-    return load(workload_path(name_or_path))
+    return load(workload_path(name_or_path), values=values)
 
 
-def load(folder: Path) -> Workload:
+def load(folder: Path, *, values: bool = False) -> Workload:
     """Read and check a workload folder.
 
     Parameters
     ----------
     folder
         Holds graph.json and, unless shape-only, the two safetensors files.
+    values
+        Whether to read every weight and refuse those that are not finite.
 
     Returns
     -------
@@ -114,7 +123,7 @@ def load(folder: Path) -> Workload:
             )
         return graph
     workload = replace(graph, weights=_read_tensors(weights_path))
-    check_weights(workload, str(weights_path))
+    check_weights(workload, str(weights_path), values=values)
     if samples_path is None:
         return workload
     samples = _samples(_read_tensors(samples_path), str(samples_path))
@@ -130,7 +139,8 @@ def save(workload: Workload, folder: Path) -> None:
     workload
         Checked exactly as :func:`load` would.
     folder
-        Created if it is missing. The three files are replaced, each in one step; other files stay.
+        Created if it is missing. The three files are written beside those that are there and put
+        in their places when all are complete; other files stay.
 
     Raises
     ------
@@ -143,21 +153,21 @@ def save(workload: Workload, folder: Path) -> None:
     where = f"workload {workload.name!r}"
     text = schema.render(workload, where)
     check_graph(workload, where)
-    files: dict[str, bytes | None] = {GRAPH_FILE: text, WEIGHTS_FILE: None, SAMPLES_FILE: None}
+    files: dict[str, Content | None] = {WEIGHTS_FILE: None, SAMPLES_FILE: None}
     if workload.weights:
         check_weights(workload, where)
-        files[WEIGHTS_FILE] = _tensor_bytes(workload.weights)
+        files[WEIGHTS_FILE] = workload.weights
     if workload.samples is not None:
         if workload.shape_only:
             raise WorkloadError(
                 f"{where}: has samples but no weights; a shape-only one has neither"
             )
         check_samples(workload, workload.samples, where)
-        files[SAMPLES_FILE] = _tensor_bytes(_named(workload.samples))
+        files[SAMPLES_FILE] = _named(workload.samples)
+    files[GRAPH_FILE] = text
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write(folder / name, content)
+        _replace_files(folder, files)
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"
@@ -255,21 +265,60 @@ def _named(samples: Samples) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _tensor_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    from safetensors.numpy import save as save_tensors
+def _replace_files(folder: Path, files: Mapping[str, "Content | None"]) -> None:
+    """Write all files beside their places, then put each there in one step; ``None`` removes.
 
-    ordered = {
-        name: array if array.flags.c_contiguous else array.copy(order="C")
-        for name, array in sorted(arrays.items())
-    }
-    return bytes(save_tensors(ordered))
+    Maps of the old files stay valid, and an interruption while writing leaves them as they were.
+    """
+    partial = {name: folder / f".{name}.partial" for name in files}
+    try:
+        for name, content in files.items():
+            if isinstance(content, bytes):
+                partial[name].write_bytes(content)
+            elif content is not None:
+                write_tensors(partial[name], content)
+        for name, content in files.items():
+            if content is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                partial[name].replace(folder / name)
+    finally:
+        for path in partial.values():
+            path.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes | None) -> None:
-    """Replace a file in one step, so that maps of the old file stay valid; ``None`` removes it."""
-    if content is None:
-        path.unlink(missing_ok=True)
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+Content = bytes | Mapping[str, NDArray[Any]]
+"""What a file holds: its text, or arrays by name."""
+
+
+def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a safetensors file one tensor after the other.
+
+    Parameters
+    ----------
+    path
+        Is overwritten.
+    arrays
+        Each is asked for once for its form and once for its values, and copied only if its memory
+        is not in C order.
+
+    Notes
+    -----
+    The format is eight bytes with the length of a JSON header, the header padded with spaces to a
+    multiple of eight, and the arrays' bytes. They are ordered by falling width of their elements,
+    then by name, which aligns every array.
+    """
+    order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
+    header, offset = {}, 0
+    for name in order:
+        array = arrays[name]
+        end = offset + array.nbytes
+        code = _CODES[array.dtype.name]
+        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": (offset, end)}
+        offset = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            file.write(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)

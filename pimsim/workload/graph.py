@@ -8,28 +8,55 @@ and is read back from a folder by :mod:`pimsim.workload.files`.
 
 Conventions of the operation kinds
 ----------------------------------
-``linear``
-    inputs ``(x, weight[, bias])``; ``y = x @ weight.T + bias``, weight ``(out, in)``.
-``matmul``
-    inputs ``(a, b)``; two computed operands, batched over the leading axes.
-``convolution``
-    inputs ``(x, weight[, bias])``; 2-D, ``(batch, channel, height, width)``; attributes
-    ``stride``, ``padding``, ``dilation`` (pairs) and ``groups``.
-``softmax``
-    input ``(x,)``; attribute ``axis``.
-``layer_norm``
-    inputs ``(x, gain, bias)``; attributes ``epsilon`` and ``normalized_axes``, how many trailing
-    axes are normalized together.
-``gelu``
-    input ``(x,)``; attribute ``approximate``, ``"none"`` or ``"tanh"``.
-``add``, ``mul``
-    inputs ``(a, b)`` broadcast against each other, or ``(a,)`` with attribute ``scalar``.
-``view``, ``permute``, ``expand``, ``slice``, ``select``, ``cat``
-    data movement; attributes ``shape`` (sizes), ``axes``, ``shape``, ``axis/start/stop/step``,
-    ``axis/index`` and ``axis``. ``start`` counts from the front, ``stop`` is a size.
+Products
+    ``linear``: inputs ``(x, weight[, bias])``; ``y = x @ weight.T + bias``, weight ``(out, in)``.
+    ``matmul``: inputs ``(a, b)``; two computed operands, batched over the leading axes.
+    ``convolution``: inputs ``(x, weight[, bias])``; 1-D ``(batch, channel, length)`` or 2-D
+    ``(batch, channel, height, width)``; attributes ``stride``, ``padding``, ``dilation`` (one
+    number per spatial axis) and ``groups``.
+Functions of a row or an element
+    ``softmax``: ``(x,)``; attribute ``axis``.
+    ``layer_norm``: ``(x, gain, bias)`` and ``rms_norm``: ``(x, gain)``; attributes ``epsilon`` and
+    ``normalized_axes``, how many trailing axes are normalized together.
+    ``gelu``: ``(x,)``; attribute ``approximate``, ``"none"`` or ``"tanh"``.
+    ``relu``, ``silu``, ``sigmoid``, ``tanh``: ``(x,)``.
+    ``rotary``: ``(x, cos, sin)``; ``x * cos + rotate(x) * sin``, where ``rotate`` swaps the halves
+    ``(x1, x2)`` of the last axis to ``(-x2, x1)``, or with attribute ``interleaved`` each pair.
+    ``mask``: ``(x, keep)``, broadcast against each other; ``x`` where ``keep``, else attribute
+    ``fill``, a number.
+Arithmetic
+    ``add``, ``sub``, ``mul``, ``div``, ``pow``, ``minimum``, ``maximum``, ``floor_divide``,
+    ``remainder``, ``eq``, ``ne``, ``lt``, ``le``, ``gt``, ``ge``, ``logical_and``, ``logical_or``,
+    ``logical_xor``: ``(a, b)`` broadcast against each other, or ``(a,)`` with attribute
+    ``scalar``, a number or a size expression, which is the left operand where attribute
+    ``reverse`` is true.
+    ``sqrt``, ``rsqrt``, ``exp``, ``log``, ``neg``, ``abs``, ``sin``, ``cos``, ``erf``, ``floor``,
+    ``ceil``, ``round``, ``sign``, ``logical_not``: ``(x,)``. ``clamp``: ``(x,)`` with attributes
+    ``low`` and ``high``, numbers of which one may be absent. ``where``: ``(condition, a, b)``.
+    ``cast``: ``(x,)``; the element type is that of the output.
+Reductions
+    ``sum``, ``mean``, ``max``, ``min``, ``any``, ``all``: ``(x,)``; attributes ``axes``, all that
+    are reduced (none if it is empty), and ``keepdims``. ``argmax``, ``argmin``, ``cumsum``:
+    ``(x,)``; attribute ``axis`` (the index reductions also ``keepdims``).
+Sources, without inputs
+    ``arange``: attributes ``start``, ``stop``, ``step``, numbers or size expressions of any sign,
+    never an empty range. ``full``: attributes ``shape`` (sizes) and ``value``, a number, a truth
+    value or a size expression.
+Data movement
+    ``view``, ``expand``: attribute ``shape`` (sizes). ``permute``: ``axes``. ``slice``: ``axis``,
+    ``start``, ``stop``, ``step``; both bounds count from the front and may be size expressions.
+    ``select``: ``axis``, ``index``. ``cat``: ``axis``. ``flip``: ``axes``. ``pad``: attributes
+    ``padding`` (a pair of sizes per axis, which may be 0) and ``value``, a number.
+    ``gather``: ``(x, index)``, attribute ``axis``: as ``numpy.take_along_axis``, the other axes
+    equal. ``index``: ``(x, index, ...)``, attribute ``axes``: each index array, broadcast against
+    the others, picks along its axis; the axes are neighbours in ascending order, the picked axes
+    stand in their place, and a negative index counts from the back.
+    ``embedding``: ``(indices, table)``; rows of the table.
 
 An ``axis`` or ``index`` counts from the front, or from the back where it is negative; axes of
-``permute`` are never negative. Attributes that hold several values are tuples.
+``permute`` are never negative. Attributes that hold several values are tuples. A number may be
+infinite, but not NaN. Every axis of a tensor has at least one entry. The element type of a result
+is the one that its :class:`TensorSpec` declares, and arithmetic is done in it.
 """
 
 from collections.abc import Mapping
@@ -44,16 +71,51 @@ from pimsim.workload.shapes import Size, resolve_shape
 
 FORMAT_VERSION: Final = 1
 
-TensorKind = Literal["input", "weight", "constant", "activation"]
-"""``weight``: a trained parameter; ``constant``: a stored buffer; both are saved with the graph."""
+LANGUAGE_MODELING: Final = "language-modeling"
+"""Task of a workload whose outputs score the next token at every place: its labels are the tokens
+that follow, and it is judged by the probability that it gave them, not by how often it was right.
+"""
 
-AttentionRole = Literal["query", "key", "value", "logits", "scale", "softmax", "context", "output"]
-"""What an operation does in its attention layer: a projection, Q·Kᵀ, its scale, softmax or P·V."""
+TensorKind = Literal["input", "state", "weight", "constant", "activation"]
+"""``weight``: a trained parameter; ``constant``: a stored buffer; both are saved with the graph.
+``state``: an input that the chip holds between steps, the keys and values of earlier tokens."""
 
-MOVEMENT_KINDS: Final = frozenset({"view", "permute", "expand", "slice", "select", "cat"})
+AttentionRole = Literal[
+    "query", "key", "value", "query_key_value", "key_value",
+    "logits", "scale", "softmax", "context", "output",
+]  # fmt: skip
+"""What an operation does in its attention layer: a projection (of queries, keys or values, or of
+several by one matrix), Q·Kᵀ, its scale, softmax or P·V."""
+
+MOVEMENT_KINDS: Final = frozenset(
+    {"view", "permute", "expand", "slice", "select", "cat", "flip", "pad", "gather", "index"}
+)
 PRODUCT_KINDS: Final = frozenset({"linear", "matmul", "convolution"})
+FUNCTION_KINDS: Final = frozenset(
+    {"softmax", "layer_norm", "rms_norm", "gelu", "relu", "silu", "sigmoid", "tanh", "rotary"}
+    | {"mask", "embedding"}
+)
+BINARY_KINDS: Final = frozenset(
+    {"add", "sub", "mul", "div", "pow", "minimum", "maximum", "floor_divide", "remainder"}
+    | {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor"}
+)
+UNARY_KINDS: Final = frozenset(
+    {"sqrt", "rsqrt", "exp", "log", "neg", "abs", "sin", "cos", "erf", "floor", "ceil", "round"}
+    | {"sign", "logical_not", "clamp", "cast"}
+)
+REDUCTION_KINDS: Final = frozenset(
+    {"sum", "mean", "max", "min", "any", "all", "argmax", "argmin", "cumsum"}
+)
+SOURCE_KINDS: Final = frozenset({"arange", "full"})
 OP_KINDS: Final = (
-    MOVEMENT_KINDS | PRODUCT_KINDS | frozenset({"softmax", "layer_norm", "gelu", "add", "mul"})
+    MOVEMENT_KINDS
+    | PRODUCT_KINDS
+    | FUNCTION_KINDS
+    | BINARY_KINDS
+    | UNARY_KINDS
+    | REDUCTION_KINDS
+    | SOURCE_KINDS
+    | frozenset({"where"})
 )
 """The closed set of operation kinds; every pass either handles a kind or raises."""
 
@@ -109,8 +171,9 @@ class Samples:
     """Inputs on which scales and ranges are calibrated: never evaluation data."""
     evaluation: Mapping[str, NDArray[Any]]
     labels: NDArray[np.int64] | None
+    """The right class of every row of the first output."""
     reference: Mapping[str, NDArray[np.float32]]
-    """The traced model's own outputs on the evaluation inputs."""
+    """The traced model's own outputs on the evaluation inputs; none where they would be huge."""
 
     @property
     def count(self) -> int:
@@ -170,3 +233,30 @@ class Workload:
                     "what the trace allows"
                 )
         return {name: dims.get(name, low) for name, (low, _) in self.dims.items()}
+
+    def with_dims(self, **dims: int) -> "Workload":
+        """Return the workload at fixed sizes, ``with_dims(batch=8, seq=512)``.
+
+        See :func:`pimsim.workload.dimensions.fix`, also for the errors.
+        """
+        from pimsim.workload.dimensions import fix
+
+        return fix(self, dims)
+
+    def prefill(self, *, seq: int) -> "Workload":
+        """Return a decoder's pass over a prompt of ``seq`` tokens, which fills its cache.
+
+        See :func:`pimsim.workload.phases.prefill`, also for the errors.
+        """
+        from pimsim.workload.phases import prefill
+
+        return prefill(self, seq)
+
+    def decode(self, *, context: int, samples: int | None = None) -> "Workload":
+        """Return a decoder's step for one new token against a cache of ``context`` tokens.
+
+        See :func:`pimsim.workload.phases.decode`, also for the errors.
+        """
+        from pimsim.workload.phases import decode
+
+        return decode(self, context, samples=samples)

@@ -2,9 +2,9 @@
 
 Which question this module answers: *is this text a graph that this version of pimsim can read?*
 
-Form only: types, required and unknown keys, bounds, and the attributes that each kind of
-operation needs. Whether the parts agree with each other is :mod:`pimsim.workload.checks`'s
-question.
+Form only: types, required and unknown keys, bounds. Which attributes each kind of operation needs
+is :mod:`pimsim.workload.attributes`'s question, whether the parts agree with each other
+:mod:`pimsim.workload.checks`'s.
 """
 
 import json
@@ -13,20 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    PositiveInt,
-    Strict,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, PositiveInt, Strict, ValidationError
 
 from pimsim.errors import UnsupportedOpError, WorkloadError
+from pimsim.workload.attributes import ATTRIBUTES, Form, Name, Shape, to_json
 from pimsim.workload.graph import (
     FORMAT_VERSION,
     OP_KINDS,
@@ -46,14 +36,11 @@ MAX_GRAPH_BYTES: Final = 64 * 2**20
 
 _SHOWN_PROBLEMS: Final = 20
 
-Name = Annotated[StrictStr, Field(min_length=1, max_length=300)]
-Axis = Annotated[StrictInt, Field(ge=-8, le=7)]
-SizeField = Annotated[StrictInt, Field(ge=1)] | Name
-Bound = Annotated[StrictInt, Field(ge=0)] | Name
-Pair = Annotated[tuple[PositiveInt, PositiveInt], Strict(False)]
-PaddingPair = Annotated[
-    tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], Strict(False)
-]
+
+def _dimension(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) or value in ("inf", "max", "min"):
+        raise ValueError("must be letters, digits and '_', and not inf, max or min")
+    return value
 
 
 def _workload_name(value: str) -> str:
@@ -73,17 +60,13 @@ def _factory(value: str) -> str:
     return value
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Tensor(_Form):
-    shape: Annotated[tuple[SizeField, ...], Strict(False)]
+class _Tensor(Form):
+    shape: Shape
     dtype: DType
     kind: TensorKind
 
 
-class _Group(_Form):
+class _Group(Form):
     name: Name
     role: AttentionRole
     heads: PositiveInt
@@ -91,99 +74,28 @@ class _Group(_Form):
     causal: bool
 
 
-class _Op(_Form):
+class _Op(Form):
     name: Name
     kind: Name
-    inputs: Annotated[tuple[Name, ...], Strict(False), Field(min_length=1)]
+    inputs: Annotated[tuple[Name, ...], Strict(False)]
     outputs: Annotated[tuple[Name, ...], Strict(False), Field(min_length=1, max_length=1)]
     attributes: dict[str, Any]
     group: _Group | None
 
 
-class _Graph(_Form):
+class _Graph(Form):
     format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)]
     name: Annotated[Name, AfterValidator(_workload_name)]
     task: Name | None
     factory: Annotated[Name, AfterValidator(_factory)] | None
     dims: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")],
+        Annotated[str, AfterValidator(_dimension)],
         Annotated[tuple[PositiveInt, PositiveInt], Strict(False)],
     ]
     inputs: Annotated[tuple[Name, ...], Strict(False), Field(min_length=1)]
     outputs: Annotated[tuple[Name, ...], Strict(False), Field(min_length=1)]
     tensors: dict[Name, _Tensor]
     ops: Annotated[tuple[_Op, ...], Strict(False)]
-
-
-class _NoAttributes(_Form):
-    pass
-
-
-class _Convolution(_Form):
-    stride: Pair
-    padding: PaddingPair
-    dilation: Pair
-    groups: PositiveInt
-
-
-class _Softmax(_Form):
-    axis: Axis
-
-
-class _LayerNorm(_Form):
-    epsilon: Annotated[FiniteFloat, Field(gt=0)]
-    normalized_axes: PositiveInt
-
-
-class _Gelu(_Form):
-    approximate: Literal["none", "tanh"]
-
-
-class _Scalar(_Form):
-    scalar: FiniteFloat | StrictInt | None = None
-
-
-class _Shape(_Form):
-    shape: Annotated[tuple[SizeField, ...], Strict(False)]
-
-
-class _Permute(_Form):
-    axes: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False)]
-
-
-class _Slice(_Form):
-    axis: Axis
-    start: Bound
-    stop: Bound
-    step: PositiveInt
-
-
-class _Select(_Form):
-    axis: Axis
-    index: StrictInt
-
-
-class _Cat(_Form):
-    axis: Axis
-
-
-_ATTRIBUTES: Final[Mapping[str, type[_Form]]] = {
-    "linear": _NoAttributes,
-    "matmul": _NoAttributes,
-    "convolution": _Convolution,
-    "softmax": _Softmax,
-    "layer_norm": _LayerNorm,
-    "gelu": _Gelu,
-    "add": _Scalar,
-    "mul": _Scalar,
-    "view": _Shape,
-    "permute": _Permute,
-    "expand": _Shape,
-    "slice": _Slice,
-    "select": _Select,
-    "cat": _Cat,
-}
-"""What must stand in ``attributes`` of each kind; the same keys as :data:`graph.OP_KINDS`."""
 
 
 def parse(text: bytes, where: str) -> Workload:
@@ -308,7 +220,7 @@ def _op(op: _Op, where: str) -> Op:
             f"{place}: unknown kind {op.kind!r}; supported: {', '.join(sorted(OP_KINDS))}"
         )
     try:
-        form = _ATTRIBUTES[op.kind].model_validate(op.attributes)
+        form = ATTRIBUTES[op.kind].model_validate(op.attributes)
     except ValidationError as error:
         raise WorkloadError(_problems(error, f"{place} ({op.kind}) attributes")) from None
     group = op.group
@@ -317,7 +229,7 @@ def _op(op: _Op, where: str) -> Op:
         kind=op.kind,
         inputs=op.inputs,
         outputs=op.outputs,
-        attributes=form.model_dump(exclude_none=True),
+        attributes=form.model_dump(exclude_none=True, exclude_unset=True),
         group=None
         if group is None
         else AttentionGroup(group.name, group.role, group.heads, group.kv_heads, group.causal),
@@ -331,7 +243,7 @@ def _op_document(op: Op) -> dict[str, Any]:
         "kind": op.kind,
         "inputs": list(op.inputs),
         "outputs": list(op.outputs),
-        "attributes": dict(op.attributes),
+        "attributes": to_json(op.attributes),
         "group": None
         if group is None
         else {

@@ -1,12 +1,16 @@
 """Count what a workload stores and computes, and tell one workload from another.
 
-Which question this module answers: *how many parameters and multiply-accumulates does it have, and
-is it the same as that one?*
+Which question this module answers: *how many parameters, multiply-accumulates and bytes of
+activations does it have, and is it the same as that one?*
 
 One MAC is one multiplication and one addition, two operations. Static MACs multiply by stored
-weights, which a chip programs once; dynamic MACs multiply two values computed at run time, as
-Q·Kᵀ and P·V do. Not counted: biases, softmax, normalization and every other element-wise
-function, as is the field's habit.
+values, which a chip programs once; dynamic MACs multiply two values computed at run time, as
+Q·Kᵀ and P·V do. Not counted: biases, softmax, normalization, look-ups and every other element-wise
+function, as is the field's habit. Two MACs are what ``torch.utils.flop_counter`` counts of the
+model with eager attention.
+
+Activation bytes are those of the results that operations compute, in the element types of the
+graph; data movement computes nothing and has none.
 """
 
 import hashlib
@@ -17,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.workload.graph import PRODUCT_KINDS, Op, Workload
-from pimsim.workload.shapes import elements
+from pimsim.workload.graph import MOVEMENT_KINDS, PRODUCT_KINDS, Op, Workload
+from pimsim.workload.shapes import SizeTable, elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,61 @@ class MacCounts:
     def total(self) -> int:
         """Static and dynamic together."""
         return self.static + self.dynamic
+
+
+@dataclass(frozen=True, slots=True)
+class OpCounts:
+    """What one operation, or all of them, stores and computes."""
+
+    parameters: int
+    """Trained parameters; those that several operations share count for the first."""
+    macs: MacCounts
+    activation_bytes: int
+    """Of its result; 0 for data movement."""
+
+
+def counts_by_op(workload: Workload, dims: Mapping[str, int]) -> dict[str, OpCounts]:
+    """Count everything of every operation, by op name, in execution order.
+
+    Parameters
+    ----------
+    workload
+        With or without weights.
+    dims
+        A number for every symbolic dimension, as :meth:`Workload.bind` gives.
+    """
+    products, table = macs_by_op(workload, dims), SizeTable(dims)
+    seen: set[str] = set()
+    found: dict[str, OpCounts] = {}
+    for op in workload.ops:
+        mine = {name for name in op.inputs if workload.tensors[name].kind == "weight"} - seen
+        seen |= mine
+        result = workload.tensors[op.output]
+        size_bytes = elements(result.shape, table) * np.dtype(result.dtype).itemsize
+        found[op.name] = OpCounts(
+            parameters=sum(elements(workload.tensors[name].shape, {}) for name in mine),
+            macs=products.get(op.name, MacCounts(0, 0)),
+            activation_bytes=0 if op.kind in MOVEMENT_KINDS else size_bytes,
+        )
+    return found
+
+
+def counts(workload: Workload, dims: Mapping[str, int]) -> OpCounts:
+    """Count everything of the whole workload; with ``batch=1`` that of one inference.
+
+    Examples
+    --------
+    >>> from pimsim.workload import load_workload
+    >>> found = counts(load_workload("vit_digits"), {"batch": 1})
+    >>> found.parameters, found.macs.static, found.macs.dynamic
+    (202186, 3347072, 147968)
+    """
+    by_op = counts_by_op(workload, dims).values()
+    return OpCounts(
+        parameters=parameters(workload),
+        macs=macs(workload, dims),
+        activation_bytes=sum(found.activation_bytes for found in by_op),
+    )
 
 
 def parameters(workload: Workload) -> int:
@@ -66,15 +125,15 @@ def macs(workload: Workload, dims: Mapping[str, int]) -> MacCounts:
 
 def macs_by_op(workload: Workload, dims: Mapping[str, int]) -> dict[str, MacCounts]:
     """Count the multiply-accumulates of every product, by op name, in execution order."""
+    table, stored = SizeTable(dims), set(workload.stored)
     counts: dict[str, MacCounts] = {}
     for op in workload.ops:
-        if op.kind not in PRODUCT_KINDS:
-            continue
-        count = _macs_of(workload, op, dims)
-        stored = any(
-            workload.tensors[name].kind in ("weight", "constant") for name in op.inputs[:2]
-        )
-        counts[op.name] = MacCounts(count, 0) if stored else MacCounts(0, count)
+        if op.kind in MOVEMENT_KINDS and stored.issuperset(op.inputs):
+            stored.add(op.output)  # what is moved only is stored still
+        if op.kind in PRODUCT_KINDS:
+            count = _macs_of(workload, op, table)
+            static = not stored.isdisjoint(op.inputs[:2])
+            counts[op.name] = MacCounts(count, 0) if static else MacCounts(0, count)
     return counts
 
 

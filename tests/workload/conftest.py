@@ -1,7 +1,11 @@
 """A workload small enough to write down: one linear layer and a softmax."""
 
+import functools
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -109,3 +113,20 @@ def edit(document: Document) -> Callable[..., Document]:
         return document
 
     return change
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[str], ModuleType]:
+    """Load the build script of a workload as a module: ``script("vit_fashion")``."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).parents[2] / "workloads" / name / "build.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_build", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
+        return module
+
+    return functools.cache(load)

@@ -1,6 +1,7 @@
 """Workload folders: written and read back byte for byte, refused when damaged."""
 
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +18,15 @@ from pimsim.workload.files import (
     load,
     load_workload,
     save,
+    write_tensors,
 )
 from pimsim.workload.graph import Samples, Workload
 
 
-def refusal(folder: Path) -> str:
+def refusal(folder: Path, *, values: bool = False) -> str:
     """The message of loading, with the folder's path taken out."""
     with pytest.raises(WorkloadError) as caught:
-        load(folder)
+        load(folder, values=values)
     return str(caught.value).replace(str(folder), "<folder>")
 
 
@@ -185,7 +187,8 @@ def test_checks_of_weights_and_samples_name_the_file(tiny_folder: Path) -> None:
     weights = load_file(tiny_folder / WEIGHTS_FILE)
     weights["fc.bias"][0] = np.nan
     save_file(weights, tiny_folder / WEIGHTS_FILE)
-    assert refusal(tiny_folder) == (
+    assert load(tiny_folder).weights["fc.bias"].shape == (2,)  # values are read on request only
+    assert refusal(tiny_folder, values=True) == (
         "<folder>/weights.safetensors: tensor 'fc.bias' has 1 of 2 values that are NaN or "
         "infinite; train or export the model again"
     )
@@ -224,3 +227,50 @@ def test_a_workload_is_found_by_its_name_as_well_as_by_its_folder(
 def test_a_copied_folder_loads_alike(tiny_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_folder, tmp_path / "copy")
     assert load(tmp_path / "copy").ops == load(tiny_folder).ops
+
+
+def test_the_format_is_that_of_the_safetensors_library(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    types = ("float32", "int64", "uint8", "float16", "float64", "int8", "int16", "int32", "bool")
+    arrays = {
+        f"{name}.{count}": (generator.normal(size=(count, 3)) * 50).astype(name)
+        for name in types
+        for count in (1, 2)
+    }
+    arrays |= {
+        "scalar": np.array(2.5, np.float32),
+        "ünïcode": np.arange(3),
+        "none": np.zeros((0, 4)),
+    }
+    write_tensors(tmp_path / "ours", arrays)
+    found = load_file(tmp_path / "ours")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        assert found[name].shape == array.shape
+        assert np.array_equal(found[name], array)
+
+
+def test_saving_holds_one_copied_tensor_at_a_time(tmp_path: Path) -> None:
+    """Every array is in Fortran order, so that each must be copied before it is written."""
+    arrays = {f"w{n}": np.zeros((256, 1024), np.float32, order="F") for n in range(8)}  # 1 MiB each
+    tracemalloc.start()
+    write_tensors(tmp_path / "file", arrays)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * 2**20
+
+
+def test_a_save_that_fails_half_way_leaves_the_old_files(
+    tiny: Workload, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(tiny_folder)
+
+    def fail(path: Path, arrays: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pimsim.workload.files.write_tensors", fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        save(replace(tiny, name="other"), tiny_folder)
+    assert contents(tiny_folder) == before

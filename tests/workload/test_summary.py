@@ -8,7 +8,17 @@ import pytest
 
 from pimsim.workload.files import load
 from pimsim.workload.graph import Op, TensorSpec, Workload
-from pimsim.workload.summary import MacCounts, content_hash, macs, macs_by_op, parameters
+from pimsim.workload.summary import (
+    MacCounts,
+    OpCounts,
+    content_hash,
+    counts,
+    counts_by_op,
+    macs,
+    macs_by_op,
+    parameters,
+)
+from tests.workload.decoders import VOCABULARY, WIDTH, decoder
 
 
 def spec(name: str, *shape: int | str, kind: str = "activation") -> TensorSpec:
@@ -69,6 +79,41 @@ def test_totals_grow_with_the_batch_and_split_by_origin(attention_sketch: Worklo
     assert one.dynamic == 36 * 36 * 5
     assert one.total == one.static + one.dynamic
     assert (eight.static, eight.dynamic) == (8 * one.static, 8 * one.dynamic)
+
+
+def test_everything_of_every_operation(attention_sketch: Workload) -> None:
+    found = counts_by_op(attention_sketch, {"batch": 2})
+    assert [*found] == [op.name for op in attention_sketch.ops]
+    assert found["embed"] == OpCounts(6 * 2 * 9, MacCounts(2 * 6 * 36 * 18, 0), 2 * 6 * 36 * 4)
+    assert found["flatten"] == found["turn"] == OpCounts(0, MacCounts(0, 0), 0)
+    assert found["project"] == OpCounts(5 * 6 + 5, MacCounts(2 * 36 * 5 * 6, 0), 2 * 36 * 5 * 4)
+    assert found["look"].parameters == 0  # a constant is not trained
+    total = counts(attention_sketch, {"batch": 2})
+    assert total.parameters == sum(one.parameters for one in found.values())
+    assert total.macs == macs(attention_sketch, {"batch": 2})
+    assert total.activation_bytes == 4 * 2 * (6 * 36 + 36 * 5 + 36 * 36 + 36 * 7)
+
+
+def test_shared_weights_count_once_and_look_ups_multiply_nothing() -> None:
+    workload = decoder(layers=1)
+    found = counts_by_op(workload, {"batch": 2, "seq": 5})
+    table = VOCABULARY * WIDTH
+    assert (found["tokens"].parameters, found["logits"].parameters) == (table, 0)
+    assert found["tokens"].macs == MacCounts(0, 0)
+    assert found["logits"].macs == MacCounts(2 * 5 * table, 0)
+    assert sum(one.parameters for one in found.values()) == parameters(workload)
+    assert found["causal"].activation_bytes == 5 * 5  # truth values take a byte
+
+
+def test_a_stored_operand_that_is_moved_first_is_static(attention_sketch: Workload) -> None:
+    move = Op("moved", "permute", ("table",), ("moved",), {"axes": (0, 1)})
+    look = replace(attention_sketch.ops[-1], inputs=("query", "moved"))
+    workload = replace(
+        attention_sketch,
+        ops=(move, *attention_sketch.ops[:-1], look),
+        tensors={**attention_sketch.tensors, "moved": spec("moved", 5, 7)},
+    )
+    assert macs(workload, {"batch": 2}) == macs(attention_sketch, {"batch": 2})
 
 
 def test_the_hash_is_that_of_the_content_wherever_it_is(tiny: Workload, tiny_folder: Path) -> None:
