@@ -3,133 +3,225 @@
 Which question this module answers: *which operations form one attention layer, and what does each
 do in it?*
 
-Eager attention, written with products and a softmax, is recognized by its pattern: the softmax,
-back to the product of queries and keys, forward to the product with the values, and from both on
-through reshapes to the four projections. A softmax without that surrounding is left alone, as is
-the projection of a layer that computes queries, keys and values with one fused matrix. Causal
-masks are not recognized: ``causal`` is always ``False``.
+Attention is recognized by its pattern: a softmax; back to the product of queries and keys through
+masks, biases and scales; forward to the product with the values; and from both on, through
+reshapes, normalizations and rotary embeddings, to the projections. One projection of queries, keys
+and values together, or of keys and values, has a role of its own. A softmax without that
+surrounding is left alone.
+
+A layer is causal if no query sees a later key: everything between the product and the softmax is
+evaluated at a small size with all logits zero, and the softmax must be zero above the diagonal. How
+the mask is written does not matter.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, final
 
-from pimsim.workload.graph import (
-    MOVEMENT_KINDS,
-    AttentionGroup,
-    AttentionRole,
-    Op,
-    TensorSpec,
-)
+import numpy as np
 
-_LOGITS_RANK: Final = 4
-"""(batch, heads, queries, keys); with fewer axes the heads cannot be told from the batch."""
+from pimsim.workload.graph import MOVEMENT_KINDS, AttentionGroup, AttentionRole, Op, Workload
+from pimsim.workload.probe import Probe
+
+_HEADS_RANK: Final = 4
+"""(batch, heads, queries, keys)."""
+
+_TO_LOGITS: Final = MOVEMENT_KINDS | {
+    "add", "sub", "mul", "div", "mask", "where", "tanh", "clamp", "cast", "minimum", "maximum",
+}  # fmt: skip
+"""What may stand between Q·Kᵀ and the softmax."""
+_TO_PROJECTION: Final = MOVEMENT_KINDS | {
+    "add", "mul", "div", "rotary", "rms_norm", "layer_norm", "clamp", "cast",
+}  # fmt: skip
+"""What may stand between a projection and the product that its result goes into."""
+_AFTER: Final = MOVEMENT_KINDS | {"mask", "cast"}
+"""What may stand behind the softmax and behind the context."""
+
+_HIDDEN: Final = -1e30
+"""A row of equal logits whose largest is below this has no key at all."""
+
+_FUSED: Final[Mapping[frozenset[str], AttentionRole]] = {
+    frozenset({"query", "key", "value"}): "query_key_value",
+    frozenset({"key", "value"}): "key_value",
+}
 
 
-def with_groups(ops: Sequence[Op], tensors: Mapping[str, TensorSpec]) -> tuple[Op, ...]:
-    """Return the operations with the members of attention layers tagged.
+def with_groups(workload: Workload) -> Workload:
+    """Return the workload with the members of attention layers tagged.
 
     Parameters
     ----------
-    ops
-        In execution order.
-    tensors
-        Specs of all tensors of the graph.
+    workload
+        With or without weights; without them, a mask that is stored as a buffer is not seen.
 
     Returns
     -------
-    tuple of Op
-        Equal but for ``group``. A layer is named by the module path that its operations share;
-        ``heads`` is the second axis of the logits, ``kv_heads`` the width of the key projection
-        in heads.
+    Workload
+        Equal but for the ``group`` of its operations. A layer is named by the module path that its
+        operations share; ``heads`` is the second axis of the logits, ``kv_heads`` how many keys
+        there were before they were repeated for the queries that share them.
     """
-    graph = _Graph(ops)
+    graph = _Graph(workload.ops)
+    probe, inverse = Probe(workload), Probe(workload, inputs=0)
     groups: dict[str, AttentionGroup] = {}
-    for op in ops:
-        if op.kind != "softmax":
+    names: set[str] = set()
+    for op in workload.ops:
+        layer = _layer(graph, op) if op.kind == "softmax" else None
+        if layer is None or not layer.roles.keys().isdisjoint(groups):
             continue
-        roles = _roles(graph, op)
-        if roles is None or not roles.keys().isdisjoint(groups):
-            continue
-        heads, kv_heads = _heads(graph, roles, tensors)
-        name = _unused(_shared_path(roles), {group.name for group in groups.values()})
-        for member, role in roles.items():
-            groups[member] = AttentionGroup(name, role, heads, kv_heads, causal=False)
-    return tuple(replace(op, group=groups.get(op.name)) for op in ops)
+        heads, kv_heads = _heads(graph, layer, probe)
+        name = _unused(_shared_path(layer.roles), names)
+        names.add(name)
+        causal = _is_causal(layer, probe, inverse)
+        for member, role in layer.roles.items():
+            groups[member] = AttentionGroup(name, role, heads, kv_heads, causal)
+    return replace(
+        workload, ops=tuple(replace(op, group=groups.get(op.name)) for op in workload.ops)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    softmax: Op
+    logits: Op
+    roles: Mapping[str, AttentionRole]
+    """By name of the operation."""
 
 
 @final
 class _Graph:
-    """Producers and consumers of every tensor."""
+    """Producers and readers of every tensor."""
 
     def __init__(self, ops: Iterable[Op]) -> None:
-        self.by_name: dict[str, Op] = {}
         self.producer: dict[str, Op] = {}
-        self.consumers: dict[str, list[Op]] = {}
+        self.readers: dict[str, list[Op]] = {}
         for op in ops:
-            self.by_name[op.name] = op
             self.producer[op.output] = op
             for name in op.inputs:
-                self.consumers.setdefault(name, []).append(op)
+                self.readers.setdefault(name, []).append(op)
 
-    def back(self, tensor: str, passed: list[Op] | None = None) -> Op | None:
-        """Walk towards the inputs through movement and scaling to the op that computes a tensor."""
-        op = self.producer.get(tensor)
-        while op is not None and (op.kind in MOVEMENT_KINDS or _is_scaling(op)):
-            if passed is not None and _is_scaling(op):
-                passed.append(op)
-            op = self.producer.get(op.inputs[0])
-        return op
+    def back(self, tensor: str, goal: str, through: frozenset[str]) -> tuple[Op | None, list[Op]]:
+        """Walk towards the inputs to the nearest operation of a kind.
+
+        Returns
+        -------
+        tuple
+            The operation, ``None`` if there is none, and what was passed on the way to it.
+        """
+        trail: list[tuple[str, tuple[Op, ...]]] = [(tensor, ())]
+        seen: set[str] = set()
+        while trail:
+            name, passed = trail.pop()
+            op = self.producer.get(name)
+            if op is None or name in seen:
+                continue
+            seen.add(name)
+            if op.kind == goal:
+                return op, list(passed)
+            if op.kind in through:
+                trail += [(source, (*passed, op)) for source in reversed(_carriers(op))]
+        return None, []
 
     def forward(self, tensor: str) -> Op | None:
-        """Walk towards the outputs through movement to the one op that consumes a tensor."""
+        """Walk towards the outputs through movement to the one operation that reads a tensor."""
         while True:
-            consumers = self.consumers.get(tensor, [])
-            if len(consumers) != 1:
+            readers = self.readers.get(tensor, [])
+            if len(readers) != 1:
                 return None
-            if consumers[0].kind not in MOVEMENT_KINDS:
-                return consumers[0]
-            tensor = consumers[0].output
+            if readers[0].kind not in _AFTER or readers[0].inputs[0] != tensor:
+                return readers[0]
+            tensor = readers[0].output
+
+
+def _carriers(op: Op) -> Sequence[str]:
+    """Operands that carry the values on; indices, conditions and gains do not."""
+    if op.kind in ("add", "sub", "minimum", "maximum", "cat"):
+        return op.inputs
+    return op.inputs[1:] if op.kind == "where" else op.inputs[:1]
 
 
 def _is_scaling(op: Op) -> bool:
-    return op.kind == "mul" and "scalar" in op.attributes
+    return op.kind in ("mul", "div") and "scalar" in op.attributes
 
 
-def _roles(graph: _Graph, softmax: Op) -> dict[str, AttentionRole] | None:
-    """Op names and their roles in the layer around one softmax; ``None`` if it is not attention."""
-    scales: list[Op] = []
-    logits = graph.back(softmax.inputs[0], scales)
+def _layer(graph: _Graph, softmax: Op) -> _Layer | None:
+    """The layer around one softmax; ``None`` if it is not attention."""
+    logits, masking = graph.back(softmax.inputs[0], "matmul", _TO_LOGITS)
     context = graph.forward(softmax.output)
-    if logits is None or logits.kind != "matmul" or context is None or context.kind != "matmul":
+    if logits is None or context is None or context.kind != "matmul":
         return None
-    projections: dict[AttentionRole, Op | None] = {
-        "query": graph.back(logits.inputs[0], scales),
-        "key": graph.back(logits.inputs[1], scales),
-        "value": graph.back(context.inputs[1]),
-        "output": graph.forward(context.output),
-    }
+    scales = _first_scaling(reversed(masking))
+    found: dict[str, list[AttentionRole]] = {}
+    sources: tuple[tuple[AttentionRole, str], ...] = (
+        ("query", logits.inputs[0]),
+        ("key", logits.inputs[1]),
+        ("value", context.inputs[1]),
+    )
+    for role, tensor in sources:
+        projection, passed = graph.back(tensor, "linear", _TO_PROJECTION)
+        if projection is not None:
+            found.setdefault(projection.name, []).append(role)
+            scales += [op for op in passed if _is_scaling(op) and role != "value"]
+    output = graph.forward(context.output)
+    if output is not None and output.kind == "linear":
+        found.setdefault(output.name, []).append("output")
     roles: dict[str, AttentionRole] = {scale.name: "scale" for scale in scales}
     roles |= {logits.name: "logits", softmax.name: "softmax", context.name: "context"}
-    linears = {role: op.name for role, op in projections.items() if op and op.kind == "linear"}
-    names = list(linears.values())
-    roles |= {name: role for role, name in linears.items() if names.count(name) == 1}
-    return roles
+    for name, parts in found.items():
+        role_of_all = parts[0] if len(parts) == 1 else _FUSED.get(frozenset(parts))
+        if role_of_all is not None:
+            roles[name] = role_of_all
+    return _Layer(softmax, logits, roles)
 
 
-def _heads(
-    graph: _Graph, roles: Mapping[str, AttentionRole], tensors: Mapping[str, TensorSpec]
-) -> tuple[int, int]:
+def _first_scaling(after_logits: Iterable[Op]) -> list[Op]:
+    """The scale of the logits: what comes first behind their product, movement apart."""
+    for op in after_logits:
+        if op.kind not in MOVEMENT_KINDS:
+            return [op] if _is_scaling(op) else []
+    return []
+
+
+def _heads(graph: _Graph, layer: _Layer, probe: Probe) -> tuple[int, int]:
     """Heads of the queries and of the keys."""
-    members = {role: graph.by_name[name] for name, role in roles.items()}
-    logits = tensors[members["logits"].output].shape
-    heads = logits[1] if len(logits) == _LOGITS_RANK else 1
-    width = tensors[members["logits"].inputs[0]].shape[-1]
-    if not isinstance(heads, int) or not isinstance(width, int):
+    shape = probe.shape(layer.softmax.inputs[0])
+    if len(shape) == _HEADS_RANK:
+        batch, heads = shape[:2]
+    elif len(shape) == _HEADS_RANK - 1 and "batch" in probe.dims:
+        batch, heads = probe.dims["batch"], shape[0] // probe.dims["batch"]  # one axis for both
+    else:
         return 1, 1
-    key = members.get("key")
-    key_width = tensors[key.output].shape[-1] if key is not None else heads * width
-    return heads, key_width // width if isinstance(key_width, int) else heads
+    depth = probe.shape(layer.logits.inputs[0])[-1]
+    keys = layer.logits.inputs[1]
+    fewest = math.prod(probe.shape(keys))
+    while True:
+        op = graph.producer.get(keys)
+        if op is None or op.kind not in ("view", "permute", "expand", "rotary"):
+            break
+        keys = op.inputs[0]
+        fewest = min(fewest, math.prod(probe.shape(keys)))
+    return heads, max(1, fewest // (batch * shape[-1] * depth))
+
+
+def _is_causal(layer: _Layer, *probes: Probe) -> bool:
+    """Whether the softmax of equal logits gives no weight to later keys.
+
+    Inputs may say which keys to see or which to hide. Tried first is all ones, and where that
+    leaves a query without any key, all zeros.
+    """
+    if layer.softmax.inputs[0] == layer.logits.output:
+        return False
+    for probe in probes:
+        zeros = np.zeros(probe.shape(layer.logits.output), np.float32)
+        masked = probe.value(layer.softmax.inputs[0], {layer.logits.output: zeros})
+        queries, keys = masked.shape[-2:]
+        if queries != keys or queries == 1:
+            return False
+        highest = masked.max(axis=-1, keepdims=True)
+        if np.all(highest > _HIDDEN):
+            return not np.any(np.triu(np.exp(masked - highest), 1))
+    return False
 
 
 def _shared_path(names: Iterable[str]) -> str:

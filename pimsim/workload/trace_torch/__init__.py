@@ -2,10 +2,12 @@
 
 Which question this package answers: *what does this model compute, as data?*
 
-:mod:`~pimsim.workload.trace_torch.tracer` exports the model with a dynamic batch and walks its
-graph; :mod:`~pimsim.workload.trace_torch.lowerings` says what each ATen operation becomes. Import
-this package only where a model is traced: without torch the import raises
-:class:`~pimsim.errors.MissingExtraError` with the command that installs it.
+:mod:`~pimsim.workload.trace_torch.export` exports the model with named dimensions,
+:mod:`~pimsim.workload.trace_torch.decompositions` says what torch takes apart,
+:mod:`~pimsim.workload.trace_torch.lowerings` what each ATen operation becomes, and
+:mod:`~pimsim.workload.trace_torch.tracer` puts it together. Import this package only where a model
+is traced: without torch the import raises :class:`~pimsim.errors.MissingExtraError` with the
+command that installs it.
 """
 
 from pimsim.errors import MissingExtraError
@@ -20,8 +22,9 @@ except ModuleNotFoundError as error:
         "install it with: pip install 'pimsim[torch]'"
     ) from error
 
-from pimsim.workload.trace_torch.emitter import Emitter
+from pimsim.workload.trace_torch.emitter import Emitter, Value
 from pimsim.workload.trace_torch.lowerings import LOWERINGS, Lowering
+from pimsim.workload.trace_torch.progress import Progress
 from pimsim.workload.trace_torch.tracer import trace
 
-__all__ = ["LOWERINGS", "Emitter", "Lowering", "trace"]
+__all__ = ["LOWERINGS", "Emitter", "Lowering", "Progress", "Value", "trace"]
