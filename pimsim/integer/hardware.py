@@ -5,10 +5,12 @@ cycles?*
 
 A vector unit streams a row of ``length`` elements through ``lanes`` parallel lanes, once per
 *pass* (a softmax needs three: maximum, exponentials with their sum, normalization), and runs
-serial steps once per row between passes (a division, a square root). Hence::
+serial steps once per row between passes (a division, a square root). A unit that divides every
+element has a serial divider in each lane, which an element occupies for some cycles. Hence::
 
-    cycles_per_row = passes * ceil(length / lanes) + serial_cycles_per_row
-    operations     = length * per_element + per_row
+    cycles_per_row = (passes + serial_cycles_per_element) * ceil(length / lanes)
+                     + serial_cycles_per_row
+    operations     = length * per_element + ceil(length / group_size) * per_group + per_row
 
 ``rows`` rows in a stream take ``pipeline_depth_cycles + rows * cycles_per_row`` cycles: the
 pipeline fills once, and rows do not overlap. Shifts by a fixed amount are wiring and not counted.
@@ -91,6 +93,10 @@ class UnitHardware:
         Storage of the unit's constants and look-up tables. [bit]
     maximum_row_length
         Longest row for which no register overflows; ``None`` where elements are independent.
+    serial_cycles_per_element
+        Cycles for which an element holds up its lane, beyond one for each pass.
+    group_size, per_group
+        Neighbouring elements that share work, and the operations on each group of them.
 
     Examples
     --------
@@ -109,6 +115,9 @@ class UnitHardware:
     pipeline_depth_cycles: int
     table_bits: int
     maximum_row_length: int | None
+    serial_cycles_per_element: int = 0
+    group_size: int = 1
+    per_group: OperationCounts = ()
 
     def cycles_per_row(self, length: int, lanes: int) -> int:
         """Cycles for one row, without filling the pipeline.
@@ -121,7 +130,8 @@ class UnitHardware:
         self._check_length(length)
         if lanes < 1:
             raise ModelRangeError(f"lanes must be at least 1, got {lanes}")
-        return self.passes * -(-length // lanes) + self.serial_cycles_per_row
+        cycles_per_group = self.passes + self.serial_cycles_per_element
+        return cycles_per_group * -(-length // lanes) + self.serial_cycles_per_row
 
     def operations(self, length: int) -> dict[Operation, int]:
         """Count the operations on one row, in a stable order.
@@ -135,6 +145,8 @@ class UnitHardware:
         counts: Counter[Operation] = Counter()
         for operation, count in self.per_element:
             counts[operation] += count * length
+        for operation, count in self.per_group:
+            counts[operation] += count * -(-length // self.group_size)
         for operation, count in self.per_row:
             counts[operation] += count
         return dict(sorted(counts.items()))

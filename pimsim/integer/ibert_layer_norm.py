@@ -22,35 +22,33 @@ References
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, final
+from typing import ClassVar, final
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import NDArray
 
-from pimsim.integer.codes import (
-    check_codes,
-    check_constant,
-    new_rows,
-    row_blocks,
-    signed_range,
-)
+from pimsim.integer.codes import check_constant, new_rows, row_blocks
 from pimsim.integer.hardware import Operation, UnitHardware, division_cycles
-from pimsim.integer.square_root import NEWTON_STEPS, integer_sqrt
+from pimsim.integer.row_normalization import (
+    BIAS_BITS,
+    EPSILON_BITS,
+    GAIN_BITS,
+    LARGEST_EPSILON,
+    LARGEST_INPUT_BITS,
+    LENGTH_BITS,
+    MAXIMUM_ROW_LENGTH,
+    NORMALIZED_FRACTION_BITS,
+    RECIPROCAL_EXPONENT,
+    check_affine,
+    check_rows,
+    root_cycles,
+    root_operations,
+    scale_to_norm,
+    square_sum_bits,
+    subtract_mean,
+)
+from pimsim.integer.square_root import integer_sqrt
 from pimsim.integer.units import UnitOutput
-
-NORMALIZED_FRACTION_BITS: Final = 15
-"""``(x - mean) / sqrt(sum of squares)`` is kept as a multiple of ``2**-15``. [bit]"""
-RECIPROCAL_EXPONENT: Final = 31
-"""The row's factor is ``floor(2**31 / root)``."""
-MAXIMUM_ROW_LENGTH: Final = 1 << 14
-GAIN_BITS: Final = 16
-BIAS_BITS: Final = 31
-"""One below 32, so that product and bias sum to 32 bits. [bit]"""
-LARGEST_EPSILON: Final = (1 << 46) - 1
-_LARGEST_INPUT_BITS: Final = 16
-_LENGTH_BITS: Final = 14
-_EPSILON_BITS: Final = 46
 
 
 @final
@@ -109,21 +107,9 @@ class IBertLayerNorm:
     input_bits: int
 
     def __post_init__(self) -> None:
-        if len(self.gain) != len(self.bias):
-            raise ValueError(
-                f"gain and bias must have one code per channel each, got {len(self.gain)} and "
-                f"{len(self.bias)}"
-            )
-        check_constant("row length", len(self.gain), smallest=1, largest=MAXIMUM_ROW_LENGTH)
+        check_affine(self.gain, self.bias, maximum_row_length=MAXIMUM_ROW_LENGTH)
         check_constant("epsilon", self.epsilon, smallest=1, largest=LARGEST_EPSILON)
-        check_constant("input_bits", self.input_bits, smallest=2, largest=_LARGEST_INPUT_BITS)
-        for name, constants, bits in (
-            ("gain", self.gain, GAIN_BITS),
-            ("bias", self.bias, BIAS_BITS),
-        ):
-            smallest, largest = signed_range(bits)
-            for channel, value in enumerate(constants):
-                check_constant(f"{name}[{channel}]", value, smallest=smallest, largest=largest)
+        check_constant("input_bits", self.input_bits, smallest=2, largest=LARGEST_INPUT_BITS)
 
     def __call__(self, x: Int[np.ndarray, "*rows length"]) -> UnitOutput:
         """Normalize rows of codes of ``input_bits``.
@@ -142,47 +128,34 @@ class IBertLayerNorm:
         ModelRangeError
             If a value is wider than ``input_bits``.
         """
-        check_codes("x", x, bits=self.input_bits)
-        if x.shape[-1] != len(self.gain):
-            raise ValueError(f"rows must have {len(self.gain)} elements, got shape {x.shape}")
+        check_rows(x, bits=self.input_bits, length=len(self.gain))
         source, result, result_rows = new_rows(x, np.int32)
         gain = np.array(self.gain, dtype=np.int64)
         bias = np.array(self.bias, dtype=np.int64)
         for block in row_blocks(*source.shape):
-            normal = self._normalize(source[block].astype(np.int64))
-            normal *= gain
-            normal += bias
-            result_rows[block] = normal
+            codes = source[block].astype(np.int64)
+            subtract_mean(codes)
+            square_sum = (codes * codes).sum(axis=-1, keepdims=True)
+            scale_to_norm(codes, integer_sqrt(square_sum + self.epsilon))
+            codes *= gain
+            codes += bias
+            result_rows[block] = codes
         return UnitOutput(result, 0)
-
-    def _normalize(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Centre and scale each row in place, to 15 fraction bits."""
-        length = codes.shape[-1]
-        total = codes.sum(axis=-1, keepdims=True)
-        codes -= (total + (length >> 1)) // length
-        root = integer_sqrt((codes * codes).sum(axis=-1, keepdims=True) + self.epsilon)
-        codes *= (1 << RECIPROCAL_EXPONENT) // root
-        places = RECIPROCAL_EXPONENT - NORMALIZED_FRACTION_BITS
-        codes += 1 << (places - 1)
-        codes >>= places
-        return codes
 
     @property
     def hardware(self) -> UnitHardware:
         """Three passes: sum; centring and sum of squares; scaling. Divisions between them."""
         centred_bits = self.input_bits + 1
-        sum_bits = self.input_bits + _LENGTH_BITS
-        square_sum_bits = 2 * centred_bits + _LENGTH_BITS
-        root_bits = (square_sum_bits + 1) // 2
+        sum_bits = self.input_bits + LENGTH_BITS
+        radicand_bits = square_sum_bits(centred_bits)
         normal_bits = NORMALIZED_FRACTION_BITS + 2
-        newton_cycles = NEWTON_STEPS * (division_cycles(root_bits) + 1)
         return UnitHardware(
             passes=3,
             per_element=(
                 (Operation("add", sum_bits), 1),  # running sum
                 (Operation("add", centred_bits), 1),  # minus the mean
                 (Operation("multiply", centred_bits), 1),  # square
-                (Operation("add", square_sum_bits), 1),  # running sum of squares
+                (Operation("add", radicand_bits), 1),  # running sum of squares
                 (Operation("multiply", RECIPROCAL_EXPONENT + 1), 1),  # by the row's factor
                 (Operation("add", RECIPROCAL_EXPONENT + 1), 1),  # rounding
                 (Operation("multiply", normal_bits), 1),  # by the gain
@@ -191,16 +164,11 @@ class IBertLayerNorm:
             per_row=(
                 (Operation("add", sum_bits), 1),  # half the length
                 (Operation("divide", sum_bits), 1),  # mean
-                (Operation("add", square_sum_bits), 1),  # epsilon
-                (Operation("divide", square_sum_bits), NEWTON_STEPS),
-                (Operation("add", root_bits + 1), NEWTON_STEPS),
-                (Operation("compare", root_bits + 1), NEWTON_STEPS),
-                (Operation("divide", RECIPROCAL_EXPONENT + 1), 1),  # 1 / root
+                (Operation("add", radicand_bits), 1),  # epsilon
+                *root_operations(radicand_bits),
             ),
-            serial_cycles_per_row=division_cycles(centred_bits)
-            + newton_cycles
-            + division_cycles(RECIPROCAL_EXPONENT + 1),
+            serial_cycles_per_row=division_cycles(centred_bits) + root_cycles(radicand_bits),
             pipeline_depth_cycles=8,
-            table_bits=len(self.gain) * (GAIN_BITS + BIAS_BITS) + _EPSILON_BITS,
+            table_bits=len(self.gain) * (GAIN_BITS + BIAS_BITS) + EPSILON_BITS,
             maximum_row_length=MAXIMUM_ROW_LENGTH,
         )

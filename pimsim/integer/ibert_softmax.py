@@ -22,30 +22,36 @@ References
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 from jaxtyping import Bool, Int
-from numpy.typing import NDArray
 
-from pimsim.errors import ModelRangeError
-from pimsim.integer.codes import check_codes, check_constant, new_rows, row_blocks, signed_dtype
-from pimsim.integer.hardware import Operation, UnitHardware, division_cycles
+from pimsim.integer.exponential import (
+    POLYNOMIAL_EXPONENTIAL_BITS,
+    check_polynomial,
+    polynomial_exponential,
+    polynomial_operations,
+    polynomial_table_bits,
+)
+from pimsim.integer.hardware import Operation, UnitHardware
+from pimsim.integer.softmax_rows import (
+    Keep,
+    Rounding,
+    check_widths,
+    distances_to_maximum,
+    factor_cycles,
+    normalization_operations,
+    normalize_by_factor,
+    softmax_rows,
+)
 from pimsim.integer.units import UnitOutput
 
-EXPONENTIAL_BITS: Final = 16
-"""Width of an exponential before the row's sum; exp(0) uses all of it. [bit]"""
-LARGEST_HALVINGS: Final = 30
-"""Distances above 30 ln 2 count as 30 ln 2, where the 16-bit exponential is 0."""
 FACTOR_EXPONENT: Final = 32
 """The row's factor is ``floor(2**32 / sum)``."""
 MAXIMUM_ROW_LENGTH: Final = 65_536
 """So many 16-bit exponentials sum to less than 2**32."""
-_POLYNOMIAL_BITS: Final = 32
-_FACTOR_BITS: Final = FACTOR_EXPONENT - EXPONENTIAL_BITS + 2
-_LARGEST_OUTPUT_BITS: Final = 15
-
-Rounding = Literal["truncate", "half_up"]
+_FACTOR_BITS: Final = FACTOR_EXPONENT - POLYNOMIAL_EXPONENTIAL_BITS + 2
 
 
 @final
@@ -105,21 +111,10 @@ class IBertSoftmax:
     rounding: Rounding = "truncate"
 
     def __post_init__(self) -> None:
-        check_constant("q_c", self.q_c, smallest=1, largest=(1 << _POLYNOMIAL_BITS) - 1)
-        check_constant("q_b", self.q_b, smallest=1, largest=self.q_c)
-        # The polynomial is lowest q_b / 2 below the maximum; up to there it falls with distance.
-        check_constant("q_ln2", self.q_ln2, smallest=1, largest=self.q_b // 2)
-        check_constant("input_bits", self.input_bits, smallest=2, largest=32)
-        check_constant("output_bits", self.output_bits, smallest=1, largest=_LARGEST_OUTPUT_BITS)
-        if self.rounding not in ("truncate", "half_up"):
-            raise ModelRangeError(
-                f"rounding must be 'truncate' or 'half_up', got {self.rounding!r}"
-            )
-        if (self.q_ln2 - 1) * (self.q_b - self.q_ln2 + 1) >= self.q_c:
-            raise ModelRangeError(
-                f"q_ln2 {self.q_ln2}, q_b {self.q_b} and q_c {self.q_c} give an exponential "
-                "of 0 or less; derive all three from one scale"
-            )
+        check_polynomial(q_ln2=self.q_ln2, q_b=self.q_b, q_c=self.q_c)
+        check_widths(
+            input_bits=self.input_bits, output_bits=self.output_bits, rounding=self.rounding
+        )
 
     def __call__(
         self,
@@ -148,62 +143,21 @@ class IBertSoftmax:
         ModelRangeError
             If a row is too long, or a logit wider than ``input_bits``.
         """
-        check_codes("logits", logits, bits=self.input_bits)
-        length = logits.shape[-1]
-        if length > MAXIMUM_ROW_LENGTH:
-            raise ModelRangeError(
-                f"a softmax row must have at most {MAXIMUM_ROW_LENGTH} elements, got {length}"
-            )
-        source, result, result_rows = new_rows(logits, signed_dtype(self.output_bits + 1))
-        kept = None if keep is None else _keep_rows(keep, logits.shape)
-        saturations = 0
-        for block in row_blocks(*source.shape):
-            exponentials = self._exponentials(source[block], None if kept is None else kept[block])
-            saturations += self._normalize(exponentials, result_rows[block])
-        return UnitOutput(result, saturations)
+        return softmax_rows(
+            logits, keep, self._work, input_bits=self.input_bits,
+            code_bits=self.output_bits + 1, maximum_row_length=MAXIMUM_ROW_LENGTH,
+        )  # fmt: skip
 
-    def _exponentials(
-        self, logits: np.ndarray, keep: NDArray[np.bool_] | None
-    ) -> NDArray[np.int64]:
-        """Exponentials of the distance to the row's maximum, 16 bits, 0 where masked."""
-        if keep is None:
-            maxima = logits.max(axis=-1, keepdims=True)
-        else:
-            lowest = np.iinfo(logits.dtype).min
-            maxima = logits.max(axis=-1, keepdims=True, where=keep, initial=lowest)
-        distance = np.subtract(maxima, logits, dtype=np.int64)
-        # A masked logit may lie above the maximum of the kept ones.
-        np.clip(distance, 0, LARGEST_HALVINGS * self.q_ln2, out=distance)
-        halvings = distance // self.q_ln2
-        rest = halvings * self.q_ln2
-        rest -= distance
-        polynomial: NDArray[np.int64] = rest + self.q_b
-        polynomial *= rest
-        polynomial += self.q_c
-        excess_bits = self.q_c.bit_length() - EXPONENTIAL_BITS
-        if excess_bits > 0:
-            halvings += excess_bits
-        else:
-            polynomial <<= -excess_bits
-        polynomial >>= halvings
+    def _work(self, logits: np.ndarray, keep: Keep, result: np.ndarray) -> int:
+        exponentials = polynomial_exponential(
+            distances_to_maximum(logits, keep), q_ln2=self.q_ln2, q_b=self.q_b, q_c=self.q_c
+        )
         if keep is not None:
-            polynomial *= keep
-        return polynomial
-
-    def _normalize(self, exponentials: NDArray[np.int64], result: np.ndarray) -> int:
-        """Scale each row to sum to one, store the codes, return how many saturated."""
-        total = exponentials.sum(axis=-1, keepdims=True)
-        np.maximum(total, 1, out=total)  # a row that is masked throughout
-        exponentials *= (1 << FACTOR_EXPONENT) // total
-        places = FACTOR_EXPONENT - self.output_bits
-        if self.rounding == "half_up":
-            exponentials += 1 << (places - 1)
-        exponentials >>= places
-        largest = (1 << self.output_bits) - 1
-        saturations = int(np.count_nonzero(exponentials > largest))
-        np.minimum(exponentials, largest, out=exponentials)
-        result[...] = exponentials
-        return saturations
+            exponentials *= keep
+        return normalize_by_factor(
+            exponentials, result, numerator=1 << FACTOR_EXPONENT, factor_exponent=FACTOR_EXPONENT,
+            output_bits=self.output_bits, rounding=self.rounding,
+        )  # fmt: skip
 
     @property
     def hardware(self) -> UnitHardware:
@@ -213,32 +167,18 @@ class IBertSoftmax:
             passes=3,
             per_element=(
                 (Operation("compare", self.input_bits), 1),  # running maximum
-                (Operation("add", distance_bits), 2),  # distance, rest
-                (Operation("compare", distance_bits), 1),  # limit of 30 halvings
-                (Operation("multiply", distance_bits), 2),  # by 1 / q_ln2, and back by q_ln2
-                (Operation("add", _POLYNOMIAL_BITS), 2),  # + q_b, + q_c
-                (Operation("multiply", _POLYNOMIAL_BITS), 1),  # r (r + q_b)
-                (Operation("shift", _POLYNOMIAL_BITS), 1),  # by z and the static alignment
-                (Operation("add", FACTOR_EXPONENT), 1),  # running sum
-                (Operation("multiply", _FACTOR_BITS), 1),  # by the row's factor
-                *self._rounding_operations(),
-                (Operation("compare", self.output_bits + 1), 1),  # saturation
+                (Operation("add", distance_bits), 1),  # distance
+                *polynomial_operations(distance_bits),
+                *normalization_operations(
+                    factor_exponent=FACTOR_EXPONENT,
+                    factor_bits=_FACTOR_BITS,
+                    output_bits=self.output_bits,
+                    rounding=self.rounding,
+                ),
             ),
             per_row=((Operation("divide", FACTOR_EXPONENT + 1), 1),),
-            serial_cycles_per_row=division_cycles(_FACTOR_BITS),
+            serial_cycles_per_row=factor_cycles(_FACTOR_BITS),
             pipeline_depth_cycles=9,
-            table_bits=2 * distance_bits + 2 * _POLYNOMIAL_BITS,  # q_ln2, 1 / q_ln2, q_b, q_c
+            table_bits=polynomial_table_bits(distance_bits),
             maximum_row_length=MAXIMUM_ROW_LENGTH,
         )
-
-    def _rounding_operations(self) -> tuple[tuple[Operation, int], ...]:
-        if self.rounding == "truncate":
-            return ()
-        return ((Operation("add", FACTOR_EXPONENT + 1), 1),)
-
-
-def _keep_rows(keep: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    if not isinstance(keep, np.ndarray) or keep.dtype != np.bool_:
-        found = keep.dtype if isinstance(keep, np.ndarray) else type(keep).__name__
-        raise TypeError(f"keep must be a boolean NumPy array, got {found}")
-    return np.broadcast_to(keep, shape).reshape(-1, shape[-1])

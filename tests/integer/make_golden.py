@@ -13,7 +13,7 @@ from pathlib import Path
 from sys import byteorder
 from typing import Any
 
-from tests.integer import oracles, scales
+from tests.integer import oracles, scales, unit_oracles
 
 PATH = Path(__file__).parent / "golden" / "units.json"
 
@@ -102,6 +102,123 @@ def layer_norm_case() -> dict[str, Any]:
     )
 
 
+def elementwise_case(
+    unit: str, constants: dict[str, Any], value: Callable[[int], int]
+) -> dict[str, Any]:
+    constants = {**constants, "input_bits": 16}
+    return case(unit, constants, lambda row: [value(code) for code in row], map(value, INT16))
+
+
+def row_case(
+    unit: str, constants: dict[str, Any], codes: Callable[[list[int]], list[int]]
+) -> dict[str, Any]:
+    return case(unit, {**constants, "input_bits": 16}, codes, None)
+
+
+def distance_case(
+    unit: str, constants: dict[str, Any], codes: Callable[[list[int]], list[int]]
+) -> dict[str, Any]:
+    """As :func:`softmax_case`."""
+    domain = (code for distance in DISTANCES for code in codes([0, -distance]))
+    return case(unit, {**constants, "input_bits": 17}, codes, domain)
+
+
+def activation_cases() -> list[dict[str, Any]]:
+    entries = [(2**19 - 1) * (-1) ** i // (i + 1) for i in range(257)]
+    silu = {**scales.softmax(1e-3), "sigmoid_bits": 15}
+    shift = {"one": 587, "sigmoid_bits": 15}
+    table = {"table": entries, "output_bits": 20}
+    return [
+        elementwise_case("ibert_silu", silu, lambda x: unit_oracles.ibert_silu(x, **silu)),
+        *(
+            elementwise_case(unit, shift, lambda x: unit_oracles.ivit_activation(x, **shift))
+            for unit in ("ivit_gelu", "ivit_silu")
+        ),
+        *(
+            elementwise_case(unit, table, lambda x: unit_oracles.table(x, entries, 16))
+            for unit in ("table_gelu", "table_silu")
+        ),
+        elementwise_case("rectify", {}, lambda x: max(x, 0)),
+    ]
+
+
+def softmax_cases() -> list[dict[str, Any]]:
+    every = [True] * len(ROWS[0])
+    shiftmax = {"one": 1000, "output_bits": 15, "rounding": "half_up"}
+    clipped = {"multiplier": 17895, "shift": 20, "output_bits": 8, "rounding": "truncate"}
+    logarithms = scales.softmax(1e-3)
+    base_two = {
+        "multiplier": 24204,
+        "shift": 16,
+        "integer_bits": 8,
+        "fraction_bits": 8,
+        "sum_fraction_bits": 6,
+        "reciprocal_bits": 7,
+        "window": 4,
+        "output_bits": 7,
+        "rounding": "half_up",
+    }
+    cases = (
+        ("ivit_softmax", shiftmax, unit_oracles.ivit_softmax),
+        ("illm_softmax", clipped, unit_oracles.illm_softmax),
+        ("softermax", base_two, unit_oracles.softermax),
+    )
+    return [
+        *(
+            distance_case(
+                unit, constants, lambda row, f=f, c=constants: f(row, every[: len(row)], **c)[0]
+            )
+            for unit, constants, f in cases
+        ),
+        distance_case(
+            "fqvit_softmax",
+            logarithms,
+            lambda row: unit_oracles.fqvit_softmax(row, every[: len(row)], **logarithms),
+        ),
+    ]
+
+
+def normalization_cases() -> list[dict[str, Any]]:
+    gain = {"gain": [16384, -32768, 32767, 1, 0, 12345]}
+    affine = {**gain, "bias": [0, 2**30 - 1, -(2**30), 5, -7, 99]}
+    factors = {**affine, "alpha": [0, 1, 2, 3, 0, 1], "epsilon": 25}
+    rms = {**gain, "epsilon": 25}
+    return [
+        row_case("ibert_rms_norm", rms, lambda row: unit_oracles.rms_norm(row, **rms)),
+        row_case(
+            "ivit_layer_norm", affine, lambda row: unit_oracles.ivit_layer_norm(row, **affine)
+        ),
+        row_case(
+            "fqvit_layer_norm", factors, lambda row: unit_oracles.fqvit_layer_norm(row, **factors)
+        ),
+    ]
+
+
+def leading_one_cases() -> list[dict[str, Any]]:
+    """Groups of a whole row, or larger than it; the domain: groups of one."""
+    named = {
+        "emsb_q": (8, "twos_complement", "truncate", "clamp"),
+        "qrazor_sdr": (3, "sign_magnitude", "half_up", "floor"),
+        "quartz_lzs": (3, "sign_magnitude", "truncate", "floor"),
+    }
+    cases = []
+    for unit, (kept_bits, coding, rounding, overflow) in named.items():
+
+        def codes(
+            row: list[int],
+            k: int = kept_bits,
+            c: str = coding,
+            r: str = rounding,
+            o: str = overflow,
+        ) -> list[int]:
+            return unit_oracles.leading_one(
+                row, kept_bits=k, coding=c, rounding=r, overflow=o, msb_bits=None
+            )[0]
+
+        cases.append(row_case(unit, {}, codes))
+    return cases
+
+
 def tables() -> dict[str, Any]:
     return {
         "_meta": {"format_version": 1, "regenerate": "python -m tests.integer.make_golden"},
@@ -116,6 +233,15 @@ def tables() -> dict[str, Any]:
             softmax_case(1e-3, 7, "half_up"),
             softmax_case(0.02, 8, "truncate"),
             layer_norm_case(),
+            elementwise_case(
+                "shift_requantize",
+                {"shift": 9, "output_bits": 8},
+                lambda acc: unit_oracles.shift_requantize(acc, 9, 8)[0],
+            ),
+            *activation_cases(),
+            *softmax_cases(),
+            *normalization_cases(),
+            *leading_one_cases(),
         ],
     }
 

@@ -105,3 +105,21 @@ def test_requantizing_is_one_pass_without_serial_steps():
         Operation("multiply", 32): 1,
         Operation("shift", 47): 1,
     }
+
+
+def test_groups_and_serial_dividers_in_the_lanes():
+    """Twenty elements are two groups of up to 16; each group of lanes waits five cycles more."""
+    hardware = UnitHardware(
+        passes=1,
+        per_element=((ADD, 1),),
+        per_row=((DIVIDE, 1),),
+        serial_cycles_per_row=3,
+        pipeline_depth_cycles=1,
+        table_bits=0,
+        maximum_row_length=None,
+        serial_cycles_per_element=5,
+        group_size=16,
+        per_group=((Operation("compare", 8), 3),),
+    )
+    assert hardware.operations(20) == {ADD: 20, Operation("compare", 8): 6, DIVIDE: 1}
+    assert hardware.cycles_per_row(20, 8) == (1 + 5) * 3 + 3

@@ -33,27 +33,6 @@ def oracle(unit, row, keep=None):
     )
 
 
-@pytest.mark.parametrize("scale", [FINEST, 3e-4, 0.01, 0.1, COARSEST])
-def test_every_16_bit_distance_gives_the_oracles_exponential(scale):
-    unit = make_unit(scale, input_bits=17)
-    exponentials = unit._exponentials(-np.arange(2**16, dtype=np.int32)[np.newaxis], None)
-    assert exponentials[0].tolist() == [
-        oracles.exponential(distance, q_ln2=unit.q_ln2, q_b=unit.q_b, q_c=unit.q_c)
-        for distance in range(2**16)
-    ]
-    assert exponentials[0, 0].item().bit_length() == 16
-    assert np.all(np.diff(exponentials[0]) <= 0)
-
-
-@pytest.mark.parametrize("scale", [FINEST, 1e-4, 1e-3])
-def test_exponential_is_within_the_polynomials_bound(scale):
-    """The polynomial alone is 1.9130e-3 off at most; the rest is 16 bits and the scale."""
-    unit = make_unit(scale, input_bits=17)
-    exponentials = unit._exponentials(-np.arange(2**16, dtype=np.int32)[np.newaxis], None)[0]
-    exact = np.exp(-scale * np.arange(2**16))
-    assert np.abs(exponentials / exponentials[0] - exact).max() <= 1.9131e-3 + 2**-15 + scale / 2
-
-
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(
     st.lists(st.integers(-(2**15), 2**15 - 1), min_size=1, max_size=24),
@@ -94,13 +73,6 @@ def test_the_widest_distance_does_not_overflow():
     unit = make_unit(1e-3, input_bits=32)
     row = np.array([-(2**31), 2**31 - 1], dtype=np.int32)
     assert unit(row).values.tolist() == oracle(unit, row.tolist())[0] == [0, 255]
-
-
-def test_the_exponential_reaches_zero_by_30_halvings():
-    unit = make_unit(0.5, input_bits=32)
-    row = [0, -29 * unit.q_ln2, -30 * unit.q_ln2, -(2**31)]
-    exponentials = unit._exponentials(np.array([row], dtype=np.int64), None)
-    assert exponentials[0, 2:].tolist() == [0, 0]
 
 
 def test_masked_elements_get_code_zero_and_no_part_in_the_sum():

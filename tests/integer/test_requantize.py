@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from pimsim.errors import ModelRangeError
 from pimsim.integer import DyadicAdd, DyadicRequantize, add_requantized, requantize
+from pimsim.integer.multiply import DyadicMultiply
+from pimsim.integer.rectify import Rectify
 from tests.integer import oracles, scales
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -224,3 +226,34 @@ def test_units_hold_their_constants_and_storage():
         add(two, np.array([2**15], dtype=np.int32))
     with pytest.raises(TypeError, match="multiplier must be an int, got int64"):
         DyadicRequantize(multiplier=np.int64(5), shift=1, input_bits=32, output_bits=8)
+
+
+@pytest.mark.parametrize(("bits", "multiplier", "shift"), [((8, 8), 20000, 21), ((16, 9), 1, 0)])
+def test_a_product_is_exact_before_its_one_rounding(bits, multiplier, shift):
+    generator = np.random.default_rng(3)
+    a, b = (
+        generator.integers(-(2 ** (n - 1)), 2 ** (n - 1), (7, 5)).astype(np.int32) for n in bits
+    )
+    unit = DyadicMultiply(multiplier=multiplier, shift=shift, input_bits=bits, output_bits=12)
+    found = unit(a, b)
+    exact = [
+        oracles.requantize(int(x) * int(y), multiplier, shift, bits=12)
+        for x, y in zip(a.ravel(), b.ravel(), strict=True)
+    ]
+    assert found.values.ravel().tolist() == [code for code, _ in exact]
+    assert found.saturations == sum(cut for _, cut in exact)
+
+
+def test_the_widest_product_fits_its_register():
+    lowest = np.array([-(2**15)], np.int16)
+    unit = DyadicMultiply(multiplier=1 << 14, shift=14, input_bits=(16, 16), output_bits=32)
+    assert unit(lowest, lowest).values.tolist() == [2**30]
+    with pytest.raises(ModelRangeError, match="b must fit 16 bits"):
+        unit(lowest, np.array([2**15], np.int32))
+
+
+def test_rectified_codes():
+    codes = np.arange(-128, 128).astype(np.int8)
+    assert Rectify(input_bits=8)(codes).values.tolist() == [
+        max(0, code) for code in range(-128, 128)
+    ]

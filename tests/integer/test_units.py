@@ -11,36 +11,80 @@ import pimsim.integer
 from pimsim.errors import NotFoundError
 from pimsim.integer import (
     DyadicAdd,
+    DyadicMultiply,
     DyadicRequantize,
+    FqVitLayerNorm,
+    FqVitSoftmax,
     IBertGelu,
     IBertLayerNorm,
+    IBertRmsNorm,
+    IBertSilu,
     IBertSoftmax,
+    ILlmSoftmax,
+    IVitGelu,
+    IVitLayerNorm,
+    IVitSilu,
+    IVitSoftmax,
+    LeadingOneShift,
+    Rectify,
+    ShiftRequantize,
+    Softermax,
+    TableGelu,
+    TableRotary,
+    TableSilu,
+    emsb_q,
+    qrazor_sdr,
+    quartz_lzs,
 )
 from pimsim.registry import UNITS
 from pimsim.testing import check_integer_unit
 
 CODES = np.random.default_rng(0).integers(-(2**15), 2**15, (5, 8)).astype(np.int16)
+POLYNOMIAL = {"q_ln2": 693, "q_b": 2707, "q_c": 2792115, "input_bits": 16}
+GAIN = {"gain": (9, 8, 7, 6, 5, 4, 3, 2), "input_bits": 16}
+HALF_UP = {"output_bits": 7, "rounding": "half_up", "input_bits": 16}
+TABLE = {"table": tuple(range(-8, 9)), "input_bits": 16, "output_bits": 5}
+UNITS_OF_ONE_OPERAND = (
+    DyadicRequantize(multiplier=20000, shift=20, input_bits=16, output_bits=8),
+    FqVitLayerNorm(alpha=(0, 1, 2, 3) * 2, bias=(1,) * 8, epsilon=3, **GAIN),
+    FqVitSoftmax(**POLYNOMIAL),
+    IBertGelu(q_clip=2501, q_c=6925207, input_bits=16),
+    IBertLayerNorm(bias=(1,) * 8, epsilon=3, **GAIN),
+    IBertRmsNorm(epsilon=3, **GAIN),
+    IBertSilu(sigmoid_bits=15, **POLYNOMIAL),
+    IBertSoftmax(output_bits=7, rounding="half_up", **POLYNOMIAL),
+    ILlmSoftmax(multiplier=17895, shift=20, **HALF_UP),
+    IVitGelu(one=587, sigmoid_bits=15, input_bits=16),
+    IVitLayerNorm(bias=(1,) * 8, **GAIN),
+    IVitSilu(one=1000, sigmoid_bits=7, input_bits=16),
+    IVitSoftmax(one=1000, **HALF_UP),
+    Rectify(input_bits=16),
+    ShiftRequantize(shift=9, input_bits=16, output_bits=8),
+    Softermax(
+        multiplier=24204, shift=16, integer_bits=6, fraction_bits=8, sum_fraction_bits=6,
+        reciprocal_bits=7, window=3, **HALF_UP,
+    ),
+    TableGelu(**TABLE),
+    TableSilu(**TABLE),
+)  # fmt: skip
+NAMED_SETTINGS = {"emsb_q": emsb_q, "qrazor_sdr": qrazor_sdr, "quartz_lzs": quartz_lzs}
+"""Registered constructors of one unit, the leading-one shift."""
 SAMPLES = {
+    **{unit.name: (unit, (CODES,)) for unit in UNITS_OF_ONE_OPERAND},
+    **{name: (make(input_bits=16), (CODES,)) for name, make in NAMED_SETTINGS.items()},
     "dyadic_add": (
         DyadicAdd(
             multipliers=(20000, (1 << 14,) * 8), shifts=(14, 18), input_bits=(16, 16), output_bits=8
         ),
         (CODES, CODES[::-1]),
     ),
-    "dyadic_requantize": (
-        DyadicRequantize(multiplier=20000, shift=20, input_bits=16, output_bits=8),
-        (CODES,),
+    "dyadic_multiply": (
+        DyadicMultiply(multiplier=20000, shift=30, input_bits=(16, 16), output_bits=8),
+        (CODES, CODES[::-1]),
     ),
-    "ibert_gelu": (IBertGelu(q_clip=2501, q_c=6925207, input_bits=16), (CODES,)),
-    "ibert_layer_norm": (
-        IBertLayerNorm(gain=(9, 8, 7, 6, 5, 4, 3, 2), bias=(1,) * 8, epsilon=3, input_bits=16),
-        (CODES,),
-    ),
-    "ibert_softmax": (
-        IBertSoftmax(
-            q_ln2=693, q_b=2707, q_c=2792115, input_bits=16, output_bits=7, rounding="half_up"
-        ),
-        (CODES,),
+    "table_rotary": (
+        TableRotary(positions=5, length=8, fraction_bits=14, input_bits=16, output_bits=16),
+        (CODES, CODES[::-1], CODES >> 1),
     ),
 }
 SOURCES = sorted(Path(pimsim.integer.__file__).parent.glob("*.py"))
@@ -91,8 +135,12 @@ def test_every_registered_unit_has_a_sample_here():
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_contract_holds(name):
     unit, operands = SAMPLES[name]
-    assert UNITS[name] is type(unit)
-    assert unit.name == name
+    if name in NAMED_SETTINGS:
+        assert UNITS[name] is NAMED_SETTINGS[name]
+        assert type(unit) is LeadingOneShift
+    else:
+        assert UNITS[name] is type(unit)
+        assert unit.name == name
     check_integer_unit(unit, *operands)
 
 
