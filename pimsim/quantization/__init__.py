@@ -6,16 +6,21 @@ Which question this package answers: *which integers does the chip work on, and 
 from collections.abc import Callable, Mapping
 
 from pimsim.config.architecture import Architecture
+from pimsim.errors import QuantizationError
+from pimsim.quantization import float32
 from pimsim.quantization.calibration import calibrate
+from pimsim.quantization.observers import Observer, Statistics
 from pimsim.quantization.quantized import Encoding, QuantizedOp, QuantizedTensor, QuantizedWorkload
 from pimsim.registry import SCHEMES
 from pimsim.workload.graph import Workload
 
 __all__ = [
     "Encoding",
+    "Observer",
     "QuantizedOp",
     "QuantizedTensor",
     "QuantizedWorkload",
+    "Statistics",
     "calibrate",
     "check_scheme",
     "quantize",
@@ -37,7 +42,8 @@ def quantize(
     architecture
         ``numerics.scheme`` and ``units`` decide the numbers.
     statistics
-        Peaks from an earlier :func:`calibrate` of the same workload; taken now when absent.
+        From an earlier :func:`calibrate` of the same workload with the observer that the
+        architecture names; taken now when absent.
 
     Raises
     ------
@@ -47,17 +53,24 @@ def quantize(
     scheme: Scheme = SCHEMES[architecture.numerics.scheme]
     if workload.shape_only:
         return scheme(workload, architecture, None)
-    return scheme(workload, architecture, calibrate(workload) if statistics is None else statistics)
+    if statistics is None:
+        statistics = calibrate(workload, Observer.of(architecture.numerics))
+    return scheme(workload, architecture, statistics)
 
 
 def check_scheme(architecture: Architecture) -> None:
-    """Raise if the architecture's units are not those that its scheme builds.
+    """Raise if a chip cannot run the architecture's scheme, or lacks the units that it builds.
 
     Raises
     ------
     QuantizationError
         With the key, what it names and what the scheme needs.
     """
+    if architecture.numerics.scheme == float32.SCHEME:
+        raise QuantizationError(
+            f"numerics.scheme {float32.SCHEME!r} serves comparisons only: crossbars multiply "
+            "integers; choose an integer scheme"
+        )
     nothing = Workload("nothing", None, None, {}, (), (), {}, ())
     scheme: Scheme = SCHEMES[architecture.numerics.scheme]
     scheme(nothing, architecture, None)

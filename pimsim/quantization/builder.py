@@ -5,25 +5,27 @@ whatever numbers it runs on?*
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.config.architecture import Architecture
-from pimsim.errors import ModelRangeError, QuantizationError
+from pimsim.errors import QuantizationError
 from pimsim.integer.units import UnitOutput
-from pimsim.quantization.encodings import code
+from pimsim.quantization.encodings import code, without_activations
 from pimsim.quantization.quantized import (
     Encoding,
     Execute,
+    Groups,
     QuantizedOp,
     QuantizedTensor,
     QuantizedWorkload,
 )
 from pimsim.workload.graph import Op, Workload
 from pimsim.workload.reference import apply_movement, unfold_convolution
+from pimsim.workload.reference import execute as execute_reference
 from pimsim.workload.shapes import Size
 
 FLOAT32: Final = Encoding(bits=32, number="float", scale=None)
@@ -40,6 +42,8 @@ class Value:
     """Real values of a stored constant; it takes part in operations as part of their tables."""
     is_constant: bool = False
     """Whether it is stored rather than computed; shape-only constants have no values."""
+    keep: str | None = None
+    """Truth values that say which elements a softmax takes; ``None``: all."""
 
 
 @dataclass(slots=True)
@@ -53,24 +57,50 @@ class GraphBuilder:
     ops: list[QuantizedOp] = field(default_factory=list)
     tensors: dict[str, QuantizedTensor] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
+    host: frozenset[str] = field(init=False)
+    """Tensors of the traced graph that the host computes: :mod:`pimsim.quantization.host`."""
+    constants: frozenset[str] = field(init=False)
+    """Stored tensors of the traced graph, and those that follow from them alone."""
+    send: Callable[[str], Value] | None = None
+    """The scheme's way of bringing a number of the host onto the chip."""
+
+    def __post_init__(self) -> None:
+        self.host, self.constants = without_activations(self.workload)
 
     @property
     def shape_only(self) -> bool:
         """Whether only the structure of the graph is wanted."""
         return self.statistics is None
 
+    @property
+    def per_channel(self) -> bool:
+        """Whether static weights have one scale per output channel rather than one for all."""
+        return self.architecture.numerics.weight_scales == "per_channel"
+
     def shape(self, tensor: str) -> tuple[Size, ...]:
         """Shape of a tensor of the traced graph."""
         return self.workload.tensors[tensor].shape
 
-    def emit(self, op: QuantizedOp, shape: Sequence[Size], encoding: Encoding) -> Value:
+    def emit(
+        self,
+        op: QuantizedOp,
+        shape: Sequence[Size],
+        encoding: Encoding,
+        *,
+        keep: str | None = None,
+    ) -> Value:
         """Add an operation and its output tensor."""
         self.ops.append(op)
         self.tensors[op.output] = QuantizedTensor(op.output, tuple(shape), encoding)
-        return Value(op.output, encoding)
+        return Value(op.output, encoding, keep=keep)
 
     def operand(self, tensor: str) -> Value:
-        """The value of a tensor of the traced graph; stored ones are constants."""
+        """The value of a tensor of the traced graph; stored ones are constants.
+
+        A number that the host computed crosses to the chip where it is first taken.
+        """
+        if tensor not in self.values and tensor in self.host and self.send is not None:
+            self.values[tensor] = self.send(tensor)
         if tensor not in self.values:
             stored = self.workload.weights.get(tensor)
             self.values[tensor] = Value(tensor, FLOAT32, constant=stored, is_constant=True)
@@ -95,8 +125,7 @@ class GraphBuilder:
     def move(self, op: Op) -> Value:
         """Lower data movement other than concatenation: the encoding stays what it was."""
         value = self.operand(op.inputs[0])
-        if value.is_constant:
-            return self._move_constants(op, [value])
+        indices = self._indices(op)
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
             return UnitOutput(apply_movement(op, arrays, dims), 0)
@@ -106,7 +135,7 @@ class GraphBuilder:
                 name=op.name,
                 kind="movement",
                 source=op.name,
-                inputs=(value.name,),
+                inputs=(value.name, *indices),
                 output=op.output,
                 function=op.kind,
                 execute=None if self.shape_only else execute,
@@ -115,24 +144,33 @@ class GraphBuilder:
             ),
             self.shape(op.output),
             value.encoding,
+            keep=value.keep,
         )
 
-    def _move_constants(self, op: Op, values: Sequence[Value]) -> Value:
-        """Rearrange stored constants at compile time; the batch axis stays 1 and broadcasts."""
-        symbols = {size for size in self.shape(op.output) if isinstance(size, str)}
-        if not symbols <= {"batch"}:
-            raise QuantizationError(
-                f"a stored constant takes the symbolic shape {self.shape(op.output)}; only the "
-                "batch axis of a constant may be symbolic"
-            )
-        stored = [value.constant for value in values if value.constant is not None]
-        moved = apply_movement(op, stored, {"batch": 1}) if stored else None
-        return replace(values[0], name=op.output, constant=moved)
+    def _indices(self, op: Op) -> tuple[str, ...]:
+        """Names of the index operands of a movement, which only the host may compute."""
+        for name in op.inputs[1:]:
+            if name not in self.host:
+                raise QuantizationError(
+                    f"the index {name!r} is computed from activations; only indices that follow "
+                    "from token ids, masks and positions have a form"
+                )
+        return op.inputs[1:]
+
+    def fold_constants(self, op: Op) -> Value:
+        """Compute what follows from stored constants alone; the batch axis is 1 and broadcasts."""
+        stored = [self.operand(name).constant for name in op.inputs]
+        given = [values for values in stored if values is not None]
+        folded = None
+        if len(given) == len(stored):
+            folded = execute_reference(op, given, {"batch": 1}, self._dtype(op.output))
+        return Value(op.output, FLOAT32, constant=folded, is_constant=True)
+
+    def _dtype(self, tensor: str) -> str:
+        return self.workload.tensors[tensor].dtype
 
     def concatenate(self, op: Op, parts: Sequence[Value], encoding: Encoding) -> Value:
         """Lower concatenation of parts that already share ``encoding``; constants are coded."""
-        if all(part.is_constant for part in parts):
-            return self._move_constants(op, parts)
         axis: int = op.attributes["axis"]
         constants = [self._coded(part, encoding) for part in parts]
 
@@ -164,37 +202,59 @@ class GraphBuilder:
             return None
         return code(part.constant, encoding)
 
+    def rows_of(self, op: Op, driven: Value) -> Value:
+        """The driven operand of a static product, vector by vector: patches of a convolution."""
+        if op.kind != "convolution":
+            return driven
+        rows = int(np.prod([int(size) for size in self.shape(op.inputs[1])[1:]]))
+        return self._unfold(op, driven, _positions(self.shape(op.output)), rows)
+
     def product(
-        self, op: Op, driven: Value, codes: NDArray[np.int64] | None, encoding: Encoding
-    ) -> Value:
-        """Lower a static product; a convolution runs on its unfolded patches."""
+        self, op: Op, driven: Value, codes: NDArray[Any] | None, encoding: Encoding, *,
+        bits: int | None = None, groups: Groups | None = None,
+    ) -> Value:  # fmt: skip
+        """Lower a static product.
+
+        Parameters
+        ----------
+        op
+            The traced operation.
+        driven
+            From :meth:`rows_of`, possibly in other codes.
+        codes
+            Static operand, (rows, cols); ``None`` when shape-only.
+        encoding
+            Of the accumulator.
+        bits
+            Width of the static operand. [bit]
+        groups
+            Shifts of the operands, if they have any.
+        """
         weight_shape = self.shape(op.inputs[1])
         rows = int(np.prod([int(size) for size in weight_shape[1:]]))
         cols = int(weight_shape[0])
-        source = driven
-        shape: tuple[Size, ...] = (*self.shape(op.inputs[0])[:-1], cols)
-        if op.kind == "convolution":
-            positions = _positions(self.shape(op.output))
-            source = self._unfold(op, driven, positions, rows)
-            shape = (self.shape(op.output)[0], positions, cols)
-        accumulated = f"{op.output}.accumulated"
         return self.emit(
             QuantizedOp(
                 name=op.name,
                 kind="static_product",
                 source=op.name,
-                inputs=(source.name,),
-                output=accumulated,
+                inputs=(driven.name, *_shift_tensors(groups)),
+                output=f"{op.output}.accumulated",
                 rows=rows,
                 cols=cols,
                 weights=codes,
+                weight_bits=bits,
+                groups=groups,
                 group=op.group,
             ),
-            shape,
+            (*self.tensors[driven.name].shape[:-1], cols),
             encoding,
         )
 
-    def dynamic_product(self, op: Op, driven: Value, stored: Value, encoding: Encoding) -> Value:
+    def dynamic_product(
+        self, op: Op, driven: Value, stored: Value, encoding: Encoding, *,
+        groups: Groups | None = None,
+    ) -> Value:  # fmt: skip
         """Lower a product of two computed operands; the second is written into the cells.
 
         One matrix per sample, and per head of the first operand or for all of its heads.
@@ -211,10 +271,11 @@ class GraphBuilder:
                 name=op.name,
                 kind="dynamic_product",
                 source=op.name,
-                inputs=(driven.name, stored.name),
+                inputs=(driven.name, stored.name, *_shift_tensors(groups)),
                 output=f"{op.output}.accumulated",
                 rows=second[-2],
                 cols=second[-1],
+                groups=groups,
                 group=op.group,
             ),
             self.shape(op.output),
@@ -343,28 +404,6 @@ class GraphBuilder:
         )
 
 
-def lower_all(
-    builder: GraphBuilder, handlers: Mapping[str, Callable[[Op], Value]], scheme: str
-) -> None:
-    """Walk the traced graph in order, lowering each operation by its kind.
-
-    Raises
-    ------
-    QuantizationError
-        If the scheme has no form for an operation; the message begins with its name.
-    """
-    for op in builder.workload.ops:
-        if op.kind not in handlers:
-            raise QuantizationError(
-                f"op {op.name!r}: scheme {scheme!r} has no form for {op.kind!r}; it has: "
-                f"{', '.join(sorted(handlers))}"
-            )
-        try:
-            builder.values[op.output] = handlers[op.kind](op)
-        except (QuantizationError, ModelRangeError) as error:
-            raise QuantizationError(f"op {op.name!r}: {error}") from error
-
-
 def host_side(output: str) -> str:
     """Name of the tensor that the host gets for an output of the traced graph."""
     return f"{output}.real"
@@ -378,6 +417,13 @@ def check_last_axis(builder: GraphBuilder, op: Op) -> None:
     if axis not in (-1, rank - 1) or axes != 1:
         where = f"{axes} axes" if axes != 1 else f"axis {axis} of {rank}"
         raise QuantizationError(f"{op.kind} over {where}; the unit works along the last one")
+
+
+def _shift_tensors(groups: Groups | None) -> tuple[str, ...]:
+    """Tensors of shifts that a product takes beside its operands."""
+    if groups is None:
+        return ()
+    return tuple(name for name in (groups.driven, groups.stored) if name is not None)
 
 
 def _positions(shape: Sequence[Size]) -> int:

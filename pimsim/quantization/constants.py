@@ -24,8 +24,6 @@ SOFTMAX_SMALLEST_SCALE: Final = 3e-5
 """Below it the constant ``q_c`` of the exponential would need more than 32 bits."""
 GELU_SMALLEST_SCALE: Final = 4.1e-5
 """Below it the constant ``q_c`` of the error function would need more than 32 bits."""
-LARGEST_BIAS: Final = 1 << 30
-"""Largest code of a bias: leaves the products of a 32-bit accumulator as much again."""
 _NEGLIGIBLE_RATIO: Final = 2.0**-24
 """A channel whose weights are below this share of the matrix's largest is coded as if at it."""
 _EXP_QUADRATIC: Final = 0.35815147
@@ -61,6 +59,17 @@ def dyadic(ratio: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def largest_bias(accumulator_bits: int) -> int:
+    """Largest code of a bias: it leaves the products of an accumulator as much again.
+
+    Examples
+    --------
+    >>> largest_bias(32) == 1 << 30
+    True
+    """
+    return 1 << (accumulator_bits - 2)
+
+
 def dyadic_per_channel(ratios: NDArray[Any]) -> tuple[Constants, Constants]:
     """Write a ratio per output channel as multipliers and shifts; a single one as plain numbers."""
     pairs = [dyadic(float(ratio)) for ratio in ratios]
@@ -70,7 +79,11 @@ def dyadic_per_channel(ratios: NDArray[Any]) -> tuple[Constants, Constants]:
 
 
 def quantize_weights(
-    weights: NDArray[Any], bits: int, *, smallest: float | NDArray[Any] = 0.0
+    weights: NDArray[Any],
+    bits: int,
+    *,
+    smallest: float | NDArray[Any] = 0.0,
+    per_channel: bool = True,
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Code a (rows, cols) matrix symmetrically with one scale per column (output channel).
 
@@ -83,6 +96,8 @@ def quantize_weights(
     smallest
         Scales are no smaller than this: one bound, or one per column. A column of all but zero
         weights would else have a scale on which its bias does not fit the accumulator.
+    per_channel
+        Whether each column has a scale of its own; else all have the largest one.
 
     Returns
     -------
@@ -93,6 +108,8 @@ def quantize_weights(
     peaks = np.maximum(peaks, peaks.max() * _NEGLIGIBLE_RATIO)
     scales = np.where(peaks > 0, peaks, 1.0) / ((1 << (bits - 1)) - 1)
     scales = np.maximum(scales, smallest)
+    if not per_channel:
+        scales = np.full_like(scales, scales.max())
     return np.rint(weights / scales).astype(np.int64), scales
 
 

@@ -10,7 +10,9 @@ or a square root counts as one operation of its kind; a subtraction is an additi
 Not modelled: half precision, denormals in hardware, approximate exponentials.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, final
 
 import numpy as np
@@ -24,6 +26,8 @@ from pimsim.workload.reference import execute
 FP32_BITS: Final = 32
 DIVIDE_CYCLES: Final = 14
 """Serial radix-4 division of a 24-bit significand with rounding and exponent; assumed."""
+_MASKED: Final = -1e30
+"""So far below any logit that its exponential is 0."""
 
 _ADD = Operation("fp_add", FP32_BITS)
 _MULTIPLY = Operation("fp_multiply", FP32_BITS)
@@ -60,9 +64,16 @@ class Fp32Softmax:
     op: Op
     factor: float = 1.0
 
-    def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
-        """Exponentials of the distances to the row's maximum, divided by their sum."""
-        return UnitOutput(execute(self.op, [x * np.float32(self.factor)], {}), 0)
+    def __call__(self, x: NDArray[np.float32], keep: NDArray[np.bool_] | None = None) -> UnitOutput:
+        """Exponentials of the distances to the row's maximum, divided by their sum.
+
+        Elements that ``keep`` leaves out take no part and become 0.
+        """
+        logits = x * np.float32(self.factor)
+        if keep is None:
+            return UnitOutput(execute(self.op, [logits], {}), 0)
+        logits = np.where(keep, logits, np.float32(_MASKED))
+        return UnitOutput(execute(self.op, [logits], {}) * keep, 0)
 
     @property
     def hardware(self) -> UnitHardware:
@@ -116,6 +127,67 @@ class Fp32LayerNorm:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fp32RmsNorm:
+    """RMS normalization over the last axis, with a gain."""
+
+    name: ClassVar[str] = "fp32_rms_norm"
+
+    op: Op
+    gain: tuple[float, ...]
+
+    def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
+        """Normalize rows."""
+        return UnitOutput(execute(self.op, [x, np.array(self.gain, np.float32)], {}), 0)
+
+    @property
+    def hardware(self) -> UnitHardware:
+        """Two passes: sum of squares; scaling. A root and a division between."""
+        per_row = ((_MULTIPLY, 1), (_ADD, 1), (_DIVIDE, 2))
+        return _hardware(2, ((_ADD, 1), (_MULTIPLY, 3)), per_row, 2 * DIVIDE_CYCLES)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp32Silu:
+    """SiLU, ``x * sigmoid(x)``."""
+
+    name: ClassVar[str] = "fp32_silu"
+
+    op: Op
+
+    def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
+        """Apply SiLU element by element."""
+        return UnitOutput(execute(self.op, [x], {}), 0)
+
+    @property
+    def hardware(self) -> UnitHardware:
+        """One pass: an exponential, an addition, a division, a multiplication."""
+        return _hardware(1, ((_EXP, 1), (_ADD, 1), (_DIVIDE, 1), (_MULTIPLY, 1)))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp32Rotary:
+    """Rotary position embedding, with the cosines and sines as operands."""
+
+    name: ClassVar[str] = "fp32_rotary"
+
+    op: Op
+
+    def __call__(
+        self, x: NDArray[np.float32], cosine: NDArray[np.float32], sine: NDArray[np.float32]
+    ) -> UnitOutput:
+        """Turn each pair of channels by its angle."""
+        return UnitOutput(execute(self.op, [x, cosine, sine], {}), 0)
+
+    @property
+    def hardware(self) -> UnitHardware:
+        """One pass: two multiplications and an addition."""
+        return _hardware(1, ((_MULTIPLY, 2), (_ADD, 1)))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Requantize:
     """Accumulators to real numbers (``to_float``), or real numbers to signed codes."""
 
@@ -160,3 +232,45 @@ class Fp32Add:
     def hardware(self) -> UnitHardware:
         """One addition per element."""
         return _hardware(1, ((_ADD, 1),))
+
+
+ELEMENTWISE_COSTS: Final[Mapping[str, tuple[tuple[Operation, int], ...]]] = MappingProxyType(
+    {
+        "sub": ((_ADD, 1),),
+        "neg": ((_ADD, 1),),
+        "abs": ((_COMPARE, 1),),
+        "relu": ((_COMPARE, 1),),
+        "clamp": ((_COMPARE, 2),),
+        "minimum": ((_COMPARE, 1),),
+        "maximum": ((_COMPARE, 1),),
+        "sqrt": ((_DIVIDE, 1),),
+        "rsqrt": ((_DIVIDE, 2),),
+        "exp": ((_EXP, 1),),
+        "sigmoid": ((_EXP, 1), (_ADD, 1), (_DIVIDE, 1)),
+        "tanh": ((_EXP, 1), (_ADD, 2), (_DIVIDE, 1)),
+        "add": ((_ADD, 1),),
+        "mul": ((_MULTIPLY, 1),),
+        "div": ((_DIVIDE, 1),),
+    }
+)
+"""Kinds of element-wise operations that the vector unit executes, and the work for one element. A
+root takes the time and energy of a division."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp32Elementwise:
+    """Any operation of :data:`ELEMENTWISE_COSTS`, as the traced model defines it."""
+
+    name: ClassVar[str] = "fp32_elementwise"
+
+    op: Op
+
+    def __call__(self, *operands: NDArray[np.float32]) -> UnitOutput:
+        """Compute element by element, operands broadcast against each other."""
+        return UnitOutput(execute(self.op, operands, {}, np.float32), 0)
+
+    @property
+    def hardware(self) -> UnitHardware:
+        """One pass."""
+        return _hardware(1, ELEMENTWISE_COSTS[self.op.kind])

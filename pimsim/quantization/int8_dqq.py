@@ -6,7 +6,7 @@ integer and whose other units are floating-point?*
 Operands of products are 8-bit codes with one scale per tensor (absolute maximum on the calibration
 samples), weights with one per output channel. Every accumulator is dequantized to single precision,
 softmax, GELU, LayerNorm and additions run in single precision, and the next product's operand is
-quantized again.
+quantized again. The cache of a decoding step holds codes; only the new token's are quantized.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,24 +20,27 @@ from pimsim.config.architecture import Architecture
 from pimsim.errors import QuantizationError
 from pimsim.integer.units import UnitOutput
 from pimsim.quantization import constants
-from pimsim.quantization.builder import (
-    FLOAT32,
-    GraphBuilder,
-    Value,
-    check_last_axis,
-    host_side,
-    lower_all,
-)
+from pimsim.quantization.builder import FLOAT32, GraphBuilder, Value, check_last_axis, host_side
 from pimsim.quantization.calibration import symmetric_scale
+from pimsim.quantization.encodings import appended_states, code, constant_factor
 from pimsim.quantization.float_units import (
+    ELEMENTWISE_COSTS,
     Fp32Add,
+    Fp32Elementwise,
     Fp32Gelu,
     Fp32LayerNorm,
     Fp32Requantize,
+    Fp32RmsNorm,
+    Fp32Rotary,
+    Fp32Silu,
     Fp32Softmax,
 )
-from pimsim.quantization.int8_dyadic import check_units
-from pimsim.quantization.quantized import Encoding, QuantizedWorkload
+from pimsim.quantization.forms import check_numerics
+from pimsim.quantization.host import look_up
+from pimsim.quantization.lowering import lower_all, unmasked
+from pimsim.quantization.observers import operand_range
+from pimsim.quantization.quantized import Encoding, Execute, QuantizedWorkload
+from pimsim.quantization.unit_choice import check_units, unit_model
 from pimsim.workload.graph import Op, Workload
 
 SCHEME: Final = "int8_dqq"
@@ -49,6 +52,9 @@ _UNITS: Final = {
     "layer_norm": "fp32_layer_norm",
     "gelu": "fp32_gelu",
     "requantize": "fp32_requantize",
+    "rms_norm": "fp32_rms_norm",
+    "silu": "fp32_silu",
+    "rotary": "fp32_rotary",
 }
 
 
@@ -59,36 +65,70 @@ def quantize(
 
     Parameters and errors are those of :func:`pimsim.quantization.int8_dyadic.quantize`.
     """
+    check_numerics(architecture.numerics)
     check_units(architecture, _UNITS, SCHEME)
-    return _Lowering(GraphBuilder(workload, architecture, statistics)).run()
+    builder = GraphBuilder(workload, architecture, statistics)
+    return _Lowering(builder, appended_states(workload)).run()
 
 
 @dataclass(frozen=True, slots=True)
 class _Lowering:
     builder: GraphBuilder
+    caches: Mapping[str, Op]
+    """State that is kept as codes → the concatenation that appends to it."""
 
     def run(self) -> QuantizedWorkload:
         builder = self.builder
+        builder.send = self._send
         for name in builder.workload.inputs:
-            self._copy(f"{name}.send", name, f"{name}.received")
-            builder.values[name] = Value(f"{name}.received", FLOAT32)
+            if name not in builder.host:
+                builder.values[name] = self._send(name)
         handlers = {
             "linear": self._static,
             "convolution": self._static,
             "matmul": self._matmul,
             "softmax": self._softmax,
             "layer_norm": self._layer_norm,
+            "rms_norm": self._rms_norm,
             "gelu": self._gelu,
+            "silu": self._silu,
+            "rotary": self._rotary,
             "add": self._add,
             "mul": self._mul,
+            "div": self._div,
             "cat": self._cat,
+            "embedding": lambda op: look_up(builder, op, FLOAT32),
         }
-        movement = dict.fromkeys(("view", "permute", "expand", "slice", "select"), builder.move)
-        lower_all(builder, {**movement, **handlers}, SCHEME)
+        others = dict.fromkeys(ELEMENTWISE_COSTS, self._elementwise)
+        lower_all(builder, {**others, **handlers}, SCHEME)
         for name in builder.workload.outputs:
             value = self._plain(builder.computed(name))
             self._copy(f"{name}.fetch", value.name, host_side(name))
         return builder.finish(SCHEME)
+
+    def _send(self, name: str) -> Value:
+        """Bring an input of the graph, or a number of the host's, onto the chip."""
+        if name in self.caches:
+            return self._cached(name)
+        self._copy(f"{name}.send", name, f"{name}.received")
+        return Value(f"{name}.received", FLOAT32)
+
+    def _cached(self, name: str) -> Value:
+        """Earlier tokens, which the chip holds as codes."""
+        encoding = self._cache_encoding(self.caches[name])
+
+        def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
+            return UnitOutput(code(arrays[0], encoding), 0)
+
+        return self.builder.boundary(
+            f"{name}.send", source=name, output=f"{name}.received", encoding=encoding,
+            execute=execute, shape=self.builder.shape(name),
+        )  # fmt: skip
+
+    def _cache_encoding(self, op: Op) -> Encoding:
+        statistics = self.builder.statistics
+        scale = None if statistics is None else _operand_scale(statistics, op.output)
+        return Encoding(PRODUCT_BITS, "integer", scale)
 
     def _copy(self, name: str, source: str, output: str) -> None:
         """Cross the chip's edge: real numbers stay real."""
@@ -107,19 +147,24 @@ class _Lowering:
     def _as_operand(self, tensor: str, op: Op) -> tuple[Value, float]:
         """A tensor as 8-bit codes, quantized once, and the real value of one code."""
         value = self.builder.computed(tensor)
+        if value.encoding.number == "integer":
+            return value, value.encoding.scale or 1.0
         statistics = self.builder.statistics
-        scale = 1.0 if statistics is None else symmetric_scale(statistics[tensor], PRODUCT_BITS)
+        scale = 1.0 if statistics is None else _operand_scale(statistics, tensor)
         narrow = f"{tensor}.int8"  # not of value.name: a constant factor shares its operand
         if narrow in self.builder.tensors:
             return Value(narrow, self.builder.tensors[narrow].encoding), scale
-        unit = Fp32Requantize(scale=(scale / _factor(value),), bits=PRODUCT_BITS)
         encoding = Encoding(PRODUCT_BITS, "integer", None if statistics is None else scale)
-        codes = self.builder.unit(
-            name=narrow, op=op, function="requantize", inputs=(value,), unit=unit,
+        return self._narrowed(value, op, encoding, narrow), scale
+
+    def _narrowed(self, value: Value, op: Op, encoding: Encoding, name: str) -> Value:
+        """Quantize a floating-point tensor."""
+        unit = Fp32Requantize(scale=((encoding.scale or 1.0) / _factor(value),), bits=PRODUCT_BITS)
+        return self.builder.unit(
+            name=name, op=op, function="requantize", inputs=(value,), unit=unit,
             execute=lambda arrays, dims: unit(arrays[0]), encoding=encoding,
-            shape=self.builder.tensors[value.name].shape, output=narrow,
+            shape=self.builder.tensors[value.name].shape, output=name,
         )  # fmt: skip
-        return codes, scale
 
     def _static(self, op: Op) -> Value:
         builder = self.builder
@@ -129,8 +174,12 @@ class _Lowering:
         codes, scales = None, np.ones(1)
         if weight is not None:
             matrix = weight.reshape(len(weight), -1).T
-            codes, scales = constants.quantize_weights(matrix, PRODUCT_BITS)
-        accumulated = builder.product(op, driven, codes, ACCUMULATOR)
+            codes, scales = constants.quantize_weights(
+                matrix, PRODUCT_BITS, per_channel=builder.per_channel
+            )
+        accumulated = builder.product(
+            op, builder.rows_of(op, driven), codes, ACCUMULATOR, bits=PRODUCT_BITS
+        )
         output = f"{op.output}.pixels" if op.kind == "convolution" else op.output
         result = self._dequantize(op, accumulated, scales=scales * scale, bias=bias, output=output)
         return builder.fold(op, result) if op.kind == "convolution" else result
@@ -166,7 +215,11 @@ class _Lowering:
     def _softmax(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
         value = self.builder.computed(op.inputs[0])
-        return self._function(op, "softmax", value, Fp32Softmax(op=op, factor=_factor(value)))
+        unit = Fp32Softmax(op=op, factor=_factor(value))
+        also = [] if value.keep is None else [Value(value.keep, FLOAT32)]
+        return self._function(
+            op, "softmax", value, unit, execute=lambda arrays, dims: unit(*arrays), also=also
+        )
 
     def _gelu(self, op: Op) -> Value:
         value = self._plain(self.builder.computed(op.inputs[0]))
@@ -183,49 +236,95 @@ class _Lowering:
         value = self._plain(self.builder.computed(op.inputs[0]))
         return self._function(op, "layer_norm", value, unit)
 
-    def _function(self, op: Op, function: str, value: Value, unit: Any) -> Value:
+    def _rms_norm(self, op: Op) -> Value:
+        check_last_axis(self.builder, op)
+        unit_model(self.builder.architecture, "rms_norm", "fp32_rms_norm")
+        gain = self.builder.stored(op.inputs[1])
+        unit = Fp32RmsNorm(op=op, gain=() if gain is None else tuple(gain.tolist()))
+        value = self._plain(self.builder.computed(op.inputs[0]))
+        return self._function(op, "rms_norm", value, unit)
+
+    def _silu(self, op: Op) -> Value:
+        unit_model(self.builder.architecture, "silu", "fp32_silu")
+        value = self._plain(self.builder.computed(op.inputs[0]))
+        return self._function(op, "silu", value, Fp32Silu(op=op))
+
+    def _rotary(self, op: Op) -> Value:
+        unit_model(self.builder.architecture, "rotary", "fp32_rotary")
+        unit = Fp32Rotary(op=op)
+        value, *turns = (self._plain(self.builder.operand(name)) for name in op.inputs)
+        return self._function(
+            op, "rotary", value, unit, execute=lambda arrays, dims: unit(*arrays), also=turns
+        )
+
+    def _function(
+        self, op: Op, function: str, value: Value, unit: Any, *, execute: Execute | None = None,
+        also: Sequence[Value] = (),
+    ) -> Value:  # fmt: skip
         return self.builder.unit(
-            name=op.name, op=op, function=function, inputs=(value,), unit=unit,
-            execute=lambda arrays, dims: unit(arrays[0]), encoding=FLOAT32,
+            name=op.name, op=op, function=function, inputs=(value, *also), unit=unit,
+            execute=execute or (lambda arrays, dims: unit(arrays[0])), encoding=FLOAT32,
             shape=self.builder.shape(op.output), output=op.output,
         )  # fmt: skip
 
     def _plain(self, value: Value) -> Value:
-        """A value without a waiting factor: only softmax and products take one along."""
+        """A value without a waiting factor or mask: only softmax and products take one along."""
         if _factor(value) != 1.0:
             raise QuantizationError(
                 f"tensor {value.name!r} comes multiplied by a constant; scheme {SCHEME!r} takes a "
                 "constant factor only into softmax and products"
             )
-        return value
+        return unmasked(value)
 
     def _add(self, op: Op) -> Value:
         if len(op.inputs) != 2:
-            raise QuantizationError("adding a scalar is not supported yet")
+            return self._elementwise(op)
+        return self._pointwise(op, Fp32Add())
+
+    def _mul(self, op: Op) -> Value:
+        """A positive constant factor waits for the function that reads the tensor."""
+        factor = constant_factor(op)
+        return self._elementwise(op) if factor is None else self._waiting(op, factor)
+
+    def _div(self, op: Op) -> Value:
+        factor = constant_factor(op)
+        return self._elementwise(op) if factor is None else self._waiting(op, factor)
+
+    def _waiting(self, op: Op, factor: float) -> Value:
+        value = self.builder.computed(op.inputs[0])
+        encoding = Encoding(32, "float", _factor(value) * factor)
+        return Value(value.name, encoding, keep=value.keep)
+
+    def _elementwise(self, op: Op) -> Value:
+        return self._pointwise(op, Fp32Elementwise(op=op))
+
+    def _pointwise(self, op: Op, unit: Fp32Add | Fp32Elementwise) -> Value:
+        """An operation of the vector unit on whole tensors; stored ones are part of its tables."""
         parts = [self._plain(self.builder.operand(name)) for name in op.inputs]
-        unit = Fp32Add()
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
             computed = iter(arrays)
-            a, b = (next(computed) if part.constant is None else part.constant for part in parts)
-            return unit(a, b)
+            return unit(*(next(computed) if p.constant is None else p.constant for p in parts))
 
         return self.builder.unit(
             name=op.name, op=op, function="requantize", inputs=parts, unit=unit, execute=execute,
             encoding=FLOAT32, shape=self.builder.shape(op.output), output=op.output,
         )  # fmt: skip
 
-    def _mul(self, op: Op) -> Value:
-        """A constant factor waits for the function that reads the tensor."""
-        value = self.builder.operand(op.inputs[0])
-        scalar = op.attributes.get("scalar")
-        if scalar is None or scalar <= 0 or value.is_constant:
-            raise QuantizationError("only a product with a positive constant is supported yet")
-        return Value(value.name, Encoding(32, "float", _factor(value) * scalar))
-
     def _cat(self, op: Op) -> Value:
+        if op.inputs[0] in self.caches:
+            encoding, (past, *added) = self._cache_encoding(op), op.inputs
+            codes = [
+                self._narrowed(self.builder.computed(name), op, encoding, f"{op.name}.new_{index}")
+                for index, name in enumerate(added)
+            ]
+            return self.builder.concatenate(op, [self.builder.computed(past), *codes], encoding)
         parts = [self._plain(self.builder.operand(name)) for name in op.inputs]
         return self.builder.concatenate(op, parts, FLOAT32)
+
+
+def _operand_scale(statistics: Mapping[str, float], tensor: str) -> float:
+    return symmetric_scale(operand_range(statistics, tensor, PRODUCT_BITS), PRODUCT_BITS)
 
 
 def _factor(value: Value) -> float:

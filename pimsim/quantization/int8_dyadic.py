@@ -11,13 +11,19 @@ yields 15-bit codes, of which the 8 bits below the calibrated peak are kept, so 
 length use all codes. Only the conversion of the network's input and output, on the host, uses
 floating point.
 
+The functions are those of the integer units that the architecture names, I-BERT's or any other of
+:mod:`pimsim.quantization.unit_constants`. A softmax whose probabilities are powers of two
+(``fqvit_softmax``) keeps them so: its operand's scale is a power of two, every probability drives
+its word line in one bit-plane only, and P·V is a sum of shifted values.
+
 References
 ----------
 .. [1] S. Kim et al., I-BERT: Integer-only BERT Quantization, ICML 2021, arXiv:2101.01321.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,42 +31,40 @@ from numpy.typing import NDArray
 
 from pimsim.config.architecture import Architecture
 from pimsim.errors import QuantizationError
-from pimsim.integer.requantize import DyadicAdd, DyadicRequantize
+from pimsim.integer.requantize import DyadicRequantize
 from pimsim.integer.units import UnitOutput
-from pimsim.quantization import constants
-from pimsim.quantization.builder import (
-    GraphBuilder,
-    Value,
-    check_last_axis,
-    host_side,
-    lower_all,
-)
-from pimsim.quantization.calibration import symmetric_scale
+from pimsim.quantization import constants, unit_constants
+from pimsim.quantization.builder import FLOAT32, GraphBuilder, Value, check_last_axis
+from pimsim.quantization.compression import Operand, compress, compressed_weights
+from pimsim.quantization.cut_gain import column_gains, driven_gains
+from pimsim.quantization.dyadic import ACCUMULATOR_BITS, WIDE_BITS, DyadicLowering
 from pimsim.quantization.encodings import (
+    appended_apart,
     code,
     connected_by_movement,
     consumers,
-    feeds_only_products,
-    final_readers,
 )
-from pimsim.quantization.quantized import Encoding, QuantizedWorkload
+from pimsim.quantization.forms import (
+    OperandForm,
+    ProductForms,
+    check_numerics,
+    evenly_spaced,
+    overridden_forms,
+)
+from pimsim.quantization.lowering import lower_all, unmasked
+from pimsim.quantization.quantized import Encoding, Groups, QuantizedWorkload
+from pimsim.quantization.unit_choice import check_units, unit_model
 from pimsim.workload.graph import Op, Workload
 
 SCHEME: Final = "int8_dyadic"
 PRODUCT_BITS: Final = 8
-WIDE_BITS: Final = 16
-ACCUMULATOR_BITS: Final = 32
-WIDE_HEADROOM: Final = 2.0
-"""16-bit tensors reach twice the calibrated peak before they saturate."""
-
+LONGEST_SYMBOLIC_SUM: Final = 1 << 16
+"""Stands for the length of a sum over tokens, whose number is open, in an accumulator's width."""
 _UNITS: Final = {
-    "softmax": "ibert_softmax",
-    "layer_norm": "ibert_layer_norm",
-    "gelu": "ibert_gelu",
-    "requantize": "dyadic_requantize",
+    **{role: unit_constants.names(role) for role in unit_constants.ROLES},
+    "requantize": ("dyadic_requantize",),
 }
-_NOMINAL_SCALE: Final = 2.0**-10
-"""Stands for the unknown scale when only the hardware of a shape-only graph is wanted."""
+"""Key of ``units`` → the models that this lowering builds."""
 
 
 def quantize(
@@ -84,32 +88,40 @@ def quantize(
         If the graph has an operation without integer form here, or the architecture names other
         units.
     """
-    check_units(architecture, _UNITS, SCHEME)
+    check_numerics(architecture.numerics, takes=("overrides",))
+    return lower_integers(workload, architecture, statistics, evenly_spaced(PRODUCT_BITS))
+
+
+def lower_integers(
+    workload: Workload, architecture: Architecture, statistics: Mapping[str, float] | None,
+    forms: ProductForms,
+) -> QuantizedWorkload:  # fmt: skip
+    """Lower a workload to an integer graph whose products take operands of these forms.
+
+    Parameters and errors are those of :func:`quantize`; all else is as in this scheme.
+    """
+    check_units(architecture, _UNITS, architecture.numerics.scheme)
     builder = GraphBuilder(workload, architecture, statistics)
-    return _Lowering(builder, consumers(workload), connected_by_movement(workload)).run()
+    gains, readers = driven_gains(workload, statistics, forms.driven), consumers(workload)
+    alike = forms.stored.basis_bits == forms.driven.basis_bits
+    apart = frozenset[str]() if alike else appended_apart(workload, readers)
+    return _Lowering(
+        builder, readers, connected_by_movement(workload, apart), forms, gains,
+        overridden_forms(workload, architecture.numerics),
+    ).run()  # fmt: skip
 
 
-def check_units(architecture: Architecture, needed: Mapping[str, str], scheme: str) -> None:
-    """Raise if ``architecture.units`` names a unit that the scheme does not build."""
-    for function, model in needed.items():
-        named = getattr(architecture.units, function).model
-        if named != model:
-            raise QuantizationError(
-                f"architecture {architecture.name!r}: units.{function}.model is {named!r}, but "
-                f"numerics.scheme {scheme!r} builds {model!r}; change one of the two"
-            )
+class _Lowering(DyadicLowering):
+    """Products and functions of the integer schemes."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Lowering:
-    builder: GraphBuilder
-    readers: Mapping[str, list[Op]]
-    connected: Mapping[str, tuple[str, ...]]
-    encodings: dict[tuple[str, ...], Encoding] = field(default_factory=dict)
+    __slots__ = ()
 
     def run(self) -> QuantizedWorkload:
-        for name in self.builder.workload.inputs:
-            self._input(name)
+        builder = self.builder
+        builder.send = self._send
+        for name in builder.workload.inputs:
+            if name not in builder.host:
+                builder.values[name] = self._send(name)
         handlers = {
             "linear": self._static,
             "convolution": self._static,
@@ -117,126 +129,113 @@ class _Lowering:
             "softmax": self._softmax,
             "layer_norm": self._layer_norm,
             "gelu": self._gelu,
-            "add": self._add,
-            "mul": self._mul,
-            "cat": self._cat,
+            "rms_norm": self._rms_norm,
+            "silu": self._silu,
+            "rotary": self._rotary,
         }
-        movement = dict.fromkeys(
-            ("view", "permute", "expand", "slice", "select"), self.builder.move
-        )
-        lower_all(self.builder, {**movement, **handlers}, SCHEME)
-        for name in self.builder.workload.outputs:
+        scheme = builder.architecture.numerics.scheme
+        lower_all(builder, {**self.elementwise(), **handlers}, scheme)
+        for name in builder.workload.outputs:
             self._output(name)
-        return self.builder.finish(SCHEME)
-
-    # --- encodings -------------------------------------------------------------------------------
-
-    def _encoding(self, tensor: str) -> Encoding:
-        """Width and scale in which a computed tensor, and all that is moved with it, is kept."""
-        group = self.connected[tensor]
-        if group not in self.encodings:
-            self.encodings[group] = self._choose(group)
-        return self.encodings[group]
-
-    def _choose(self, group: Sequence[str]) -> Encoding:
-        workload = self.builder.workload
-        found = [one for name in group for one in final_readers(workload, self.readers, name)]
-        bits = PRODUCT_BITS if feeds_only_products(found) else WIDE_BITS
-        if self.builder.statistics is None:
-            return Encoding(bits, "integer", None)
-        peak = max(self.builder.statistics[name] for name in group)
-        headroom = 1.0 if bits == PRODUCT_BITS else WIDE_HEADROOM
-        scale = symmetric_scale(peak, bits, headroom=headroom)
-        for op, factor in found:
-            if op is not None and op.kind == "softmax":
-                scale = max(scale, constants.SOFTMAX_SMALLEST_SCALE / factor)
-            if op is not None and op.kind == "gelu":
-                scale = max(scale, constants.GELU_SMALLEST_SCALE / factor)
-        return Encoding(bits, "integer", scale)
-
-    def _scale(self, value: Value) -> float:
-        return _NOMINAL_SCALE if value.encoding.scale is None else value.encoding.scale
-
-    # --- edges of the chip -----------------------------------------------------------------------
-
-    def _input(self, name: str) -> None:
-        encoding = self._encoding(name)
-
-        def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
-            return UnitOutput(code(arrays[0], encoding), 0)
-
-        self.builder.values[name] = self.builder.boundary(
-            f"{name}.quantize", source=name, output=f"{name}.codes", encoding=encoding,
-            execute=execute, shape=self.builder.shape(name),
-        )  # fmt: skip
-
-    def _output(self, name: str) -> None:
-        value = self.builder.computed(name)
-        scale = self._scale(value)
-
-        def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
-            return UnitOutput((arrays[0] * scale).astype(np.float32), 0)
-
-        self.builder.boundary(
-            f"{name}.dequantize", source=value.name, output=host_side(name),
-            encoding=Encoding(32, "float", None), execute=execute, shape=self.builder.shape(name),
-        )  # fmt: skip
+        return builder.finish(scheme)
 
     # --- products --------------------------------------------------------------------------------
 
-    def _as_operand(self, op: Op, tensor: str) -> Value:
-        """A tensor in the 8 bits of a product; a wider one is requantized once."""
-        value = self.builder.computed(tensor)
-        if value.encoding.bits <= PRODUCT_BITS:
+    def _as_operand(self, op: Op, tensor: str, form: OperandForm) -> Value:
+        """A tensor in the evenly spaced integers of a product; a wider one is requantized once."""
+        value = unmasked(self.builder.computed(tensor))
+        bits = form.basis_bits
+        if value.encoding.bits <= bits:
             return value
-        narrow = f"{tensor}.int8"  # not of value.name: a constant factor shares its operand's codes
+        narrow = f"{tensor}.int{bits}"  # not of value.name: a factor shares its operand's codes
         if narrow in self.builder.tensors:
             return Value(narrow, self.builder.tensors[narrow].encoding)
-        peak = None if self.builder.statistics is None else self.builder.statistics[tensor]
-        scale = None if peak is None else symmetric_scale(peak, PRODUCT_BITS)
-        encoding = Encoding(PRODUCT_BITS, "integer", scale)
+        scale = None if self.builder.shape_only else self._operand_scale((tensor,), bits)
+        encoding = Encoding(bits, "integer", scale)
         ratio = self._scale(value) / scale if scale is not None else 1.0
         return self._rescale(op, value, name=narrow, ratio=ratio, encoding=encoding, output=narrow)
 
-    def _rescale(
-        self, op: Op, value: Value, *, name: str, ratio: float, encoding: Encoding, output: str
-    ) -> Value:
-        multiplier, shift = constants.dyadic(ratio)
-        unit = DyadicRequantize(
-            multiplier=multiplier, shift=shift, input_bits=value.encoding.bits,
-            output_bits=encoding.bits, symmetric=True,
-        )  # fmt: skip
-        return self.builder.unit(
-            name=name, op=op, function="requantize", inputs=(value,), unit=unit,
-            execute=lambda arrays, dims: unit(arrays[0]), encoding=encoding,
-            shape=self.builder.tensors[value.name].shape, output=output,
-        )  # fmt: skip
-
     def _static(self, op: Op) -> Value:
-        builder = self.builder
-        driven = self._as_operand(op, op.inputs[0])
+        builder, forms = self.builder, self._forms_of(op.name)
+        form = forms.weights
+        integers = self._as_operand(op, op.inputs[0], forms.driven)
+        rows = builder.rows_of(op, integers)
+        name = f"{op.inputs[0] if rows is integers else rows.name}.compressed"
+        driven = compress(builder, op, rows, forms.driven, axis=-1, name=name)
         weight = builder.stored(op.inputs[1])
         bias = builder.stored(op.inputs[2]) if len(op.inputs) > 2 else None
-        codes, scales = None, np.ones(int(builder.shape(op.inputs[1])[0]))
+        length = math.prod(int(size) for size in builder.shape(op.inputs[1])[1:])
+        accumulator = self._accumulator(length)
+        codes, shifts = None, None
+        scales = np.ones(int(builder.shape(op.inputs[1])[0]))
         if weight is not None:
-            matrix, step = weight.reshape(len(weight), -1).T, self._scale(driven)
-            smallest = 0.0 if bias is None else np.abs(bias) / (step * constants.LARGEST_BIAS)
-            codes, scales = constants.quantize_weights(matrix, PRODUCT_BITS, smallest=smallest)
-            scales = scales * step
+            matrix, step = weight.reshape(len(weight), -1).T, self._scale(integers)
+            largest = constants.largest_bias(accumulator.bits)
+            smallest = 0.0 if bias is None else np.abs(bias) / (step * largest)
+            codes, scales = constants.quantize_weights(
+                matrix, form.basis_bits, smallest=smallest, per_channel=builder.per_channel
+            )
+            gains = column_gains(codes, form.compression)
+            codes, shifts = compressed_weights(codes, form)
+            scales = scales * step * self._gain(op) * (1.0 if gains is None else gains)
         accumulated = builder.product(
-            op, driven, codes, Encoding(ACCUMULATOR_BITS, "integer", None)
-        )
+            op, driven.value, codes, accumulator, bits=form.bits,
+            groups=self._groups(driven, form, weights=shifts),
+        )  # fmt: skip
         output = f"{op.output}.pixels" if op.kind == "convolution" else op.output
         result = self._requantize(op, accumulated, scales=scales, bias=bias, output=output)
         return builder.fold(op, result) if op.kind == "convolution" else result
 
     def _matmul(self, op: Op) -> Value:
-        driven, stored = (self._as_operand(op, name) for name in op.inputs)
-        accumulated = self.builder.dynamic_product(
-            op, driven, stored, Encoding(ACCUMULATOR_BITS, "integer", None)
+        builder, own = self.builder, self._forms_of(op.name)
+        forms = (own.driven, own.stored)
+        a, b = (
+            self._as_operand(op, name, form) for name, form in zip(op.inputs, forms, strict=True)
         )
-        scale = np.array([self._scale(driven) * self._scale(stored)])
+        driven, stored = (
+            compress(builder, op, value, form, axis=axis, name=f"{name}.{role}")
+            for value, form, axis, name, role in zip(
+                (a, b), forms, (-1, -2), op.inputs, ("compressed", "compressed_rows"), strict=True
+            )
+        )
+        length = builder.shape(op.inputs[1])[-2]
+        accumulated = builder.dynamic_product(
+            op, driven.value, stored.value,
+            self._accumulator(length if isinstance(length, int) else LONGEST_SYMBOLIC_SUM),
+            groups=self._groups(driven, forms[1], stored=stored),
+        )  # fmt: skip
+        scale = np.array([self._scale(a) * self._scale(b) * self._gain(op)])
         return self._requantize(op, accumulated, scales=scale, bias=None, output=op.output)
+
+    def _gain(self, op: Op) -> float:
+        """What undoes the shrinking of a driven operand whose bits are cut."""
+        return self.gains.get(op.inputs[0], 1.0)
+
+    def _groups(
+        self, driven: Operand, stored_form: OperandForm, *, stored: Operand | None = None,
+        weights: NDArray[np.int64] | None = None,
+    ) -> Groups | None:  # fmt: skip
+        """Shifts of the operands of a product under a scheme of groups."""
+        if self.forms.group is None:
+            return None
+        return Groups(
+            size=self.forms.group,
+            driven=driven.shifts,
+            stored=None if stored is None else stored.shifts,
+            weights=weights,
+            driven_max=self.forms.driven.shift_max,
+            stored_max=stored_form.shift_max,
+        )
+
+    def _accumulator(self, length: int) -> Encoding:
+        """As wide as a sum of so many shifted products and a bias as large need."""
+        if self.forms.group is None:
+            return Encoding(ACCUMULATOR_BITS, "integer", None)
+        bases = self.forms.driven.basis_bits + max(
+            self.forms.weights.basis_bits, self.forms.stored.basis_bits
+        )
+        needed = bases + (length - 1).bit_length() + 1
+        return Encoding(max(ACCUMULATOR_BITS, needed), "integer", None)
 
     def _requantize(
         self,
@@ -255,7 +254,7 @@ class _Lowering:
         ratios = np.ones(len(scales)) if encoding.scale is None else scales / encoding.scale
         multiplier, shift = constants.dyadic_per_channel(ratios)
         unit = DyadicRequantize(
-            multiplier=multiplier, shift=shift, input_bits=ACCUMULATOR_BITS,
+            multiplier=multiplier, shift=shift, input_bits=accumulated.encoding.bits,
             output_bits=encoding.bits, symmetric=True,
         )  # fmt: skip
         return self.builder.unit(
@@ -269,116 +268,86 @@ class _Lowering:
     def _softmax(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
         value = self.builder.computed(op.inputs[0])
-        unit = constants.ibert_softmax(self._scale(value), value.encoding.bits)
-        scale = 2.0**-constants.SOFTMAX_OUTPUT_BITS
-        return self._narrowed(op, "softmax", value, unit=unit, scale=scale, bits=WIDE_BITS)
+        model = self.builder.architecture.units.softmax.model
+        unit, scale = unit_constants.softmax(model, self._scale(value), value.encoding.bits)
+        also = [] if value.keep is None else [Value(value.keep, FLOAT32)]
+        return self._narrowed(
+            op, "softmax", value, unit=unit, scale=scale, bits=WIDE_BITS,
+            execute=lambda arrays, dims: unit(*arrays), also=also,
+        )  # fmt: skip
 
     def _gelu(self, op: Op) -> Value:
-        value = self.builder.computed(op.inputs[0])
-        unit, scale = constants.ibert_gelu(self._scale(value), value.encoding.bits)
+        value = unmasked(self.builder.computed(op.inputs[0]))
+        model = self.builder.architecture.units.gelu.model
+        unit, scale = unit_constants.gelu(model, self._scale(value), value.encoding.bits)
         return self._narrowed(op, "gelu", value, unit=unit, scale=scale)
 
     def _layer_norm(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
-        value = self.builder.computed(op.inputs[0])
+        value = unmasked(self.builder.computed(op.inputs[0]))
         gain, bias = (self.builder.stored(name) for name in op.inputs[1:])
         if gain is None or bias is None:  # shape-only
             length = int(self.builder.shape(op.inputs[1])[0])
             gain, bias = np.ones(length), np.zeros(length)
-        unit, scale = constants.ibert_layer_norm(
-            self._scale(value), value.encoding.bits, gain, bias, op.attributes["epsilon"]
+        model, epsilon = self.builder.architecture.units.layer_norm.model, op.attributes["epsilon"]
+        unit, scale = unit_constants.layer_norm(
+            model, self._scale(value), value.encoding.bits, gain, bias, epsilon=epsilon
         )
         return self._narrowed(op, "layer_norm", value, unit=unit, scale=scale)
 
-    def _made(self, bits: int, scale: float) -> Encoding:
-        """An encoding whose scale a unit dictates; a shape-only graph has no scales."""
-        return Encoding(bits, "integer", None if self.builder.shape_only else scale)
+    def _rms_norm(self, op: Op) -> Value:
+        check_last_axis(self.builder, op)
+        model = unit_model(self.builder.architecture, "rms_norm", "ibert_rms_norm")
+        value = unmasked(self.builder.computed(op.inputs[0]))
+        gain = self.builder.stored(op.inputs[1])
+        if gain is None:  # shape-only
+            gain = np.ones(int(self.builder.shape(op.inputs[1])[0]))
+        unit, scale = unit_constants.rms_norm(
+            model, self._scale(value), value.encoding.bits, gain, op.attributes["epsilon"]
+        )
+        return self._narrowed(op, "rms_norm", value, unit=unit, scale=scale)
 
-    def _narrowed(
-        self, op: Op, function: str, value: Value, *, unit: Any, scale: float,
-        bits: int = ACCUMULATOR_BITS,
-    ) -> Value:  # fmt: skip
-        """A function whose wide output comes to its tensor's scale afterwards."""
-        wide = self._function(
-            op, function, value, unit=unit, encoding=self._made(bits, scale),
-            output=f"{op.output}.wide",
+    def _silu(self, op: Op) -> Value:
+        model = unit_model(self.builder.architecture, "silu", "ibert_silu")
+        value = unmasked(self.builder.computed(op.inputs[0]))
+        unit, scale = unit_constants.silu(model, self._scale(value), value.encoding.bits)
+        return self._narrowed(op, "silu", value, unit=unit, scale=scale)
+
+    def _rotary(self, op: Op) -> Value:
+        model = unit_model(self.builder.architecture, "rotary", "table_rotary")
+        builder = self.builder
+        value = unmasked(builder.computed(op.inputs[0]))
+        length = int(builder.shape(op.inputs[0])[-1])
+        # One position: the angles of each token arrive with it, the unit stores no table of them.
+        made = unit_constants.rotary(model, 1, length, value.encoding.bits)
+        unit: Any = made[0]
+        if op.attributes.get("interleaved", False):
+            unit = replace(unit, pairing="neighbours")
+        fraction = Encoding(WIDE_BITS, "integer", made[1])
+        turns = [self._turns(name, fraction) for name in op.inputs[1:]]
+        encoding = self._made(value.encoding.bits, self._scale(value))
+        turned = builder.unit(
+            name=op.name, op=op, function="rotary", inputs=(value, *turns), unit=unit,
+            execute=lambda arrays, dims: unit(*arrays), encoding=encoding,
+            shape=builder.shape(op.output), output=f"{op.output}.turned",
         )  # fmt: skip
-        encoding = self._encoding(op.output)
-        ratio = 1.0 if encoding.scale is None else scale / encoding.scale
-        name = f"{op.name}.requantize"
-        return self._rescale(op, wide, name=name, ratio=ratio, encoding=encoding, output=op.output)
+        return self._to_own_scale(op, turned)
 
-    def _function(
-        self, op: Op, function: str, value: Value, *, unit: Any, encoding: Encoding, output: str
-    ) -> Value:
-        return self.builder.unit(
-            name=op.name, op=op, function=function, inputs=(value,), unit=unit,
-            execute=lambda arrays, dims: unit(arrays[0]), encoding=encoding,
-            shape=self.builder.shape(op.output), output=output,
-        )  # fmt: skip
-
-    def _mul(self, op: Op) -> Value:
-        """A constant factor changes what the codes stand for, not the codes."""
-        value = self.builder.operand(op.inputs[0])
-        scalar = op.attributes.get("scalar")
-        if scalar is None or scalar <= 0 or value.is_constant:
-            raise QuantizationError("only a product with a positive constant has an integer form")
-        scale = None if value.encoding.scale is None else value.encoding.scale * scalar
-        encoding = Encoding(value.encoding.bits, "integer", scale)
-        return Value(value.name, encoding)
-
-    def _add(self, op: Op) -> Value:
-        if len(op.inputs) != 2:
-            raise QuantizationError("adding a scalar has no integer form yet")
-        a, b = (self.builder.operand(name) for name in op.inputs)
-        encoding = self._encoding(op.output)
-        stored = [self._constant_operand(value, encoding) for value in (a, b)]
-        pairs = [
-            constants.dyadic(1.0 if encoding.scale is None else part[1] / encoding.scale)
-            for part in stored
-        ]
-        unit = DyadicAdd(
-            multipliers=(pairs[0][0], pairs[1][0]), shifts=(pairs[0][1], pairs[1][1]),
-            input_bits=(stored[0][2], stored[1][2]), output_bits=encoding.bits, symmetric=True,
-        )  # fmt: skip
+    def _turns(self, tensor: str, encoding: Encoding) -> Value:
+        """Cosines or sines of the positions as fixed-point codes, computed by the host."""
+        if tensor not in self.builder.host:
+            raise QuantizationError(
+                f"the angles {tensor!r} are computed from activations; only those that follow from "
+                "positions have an integer form"
+            )
+        name = f"{tensor}.fixed_point"
+        if name in self.builder.tensors:
+            return Value(name, encoding)
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
-            computed = iter(arrays)
-            first, second = (next(computed) if part[0] is None else part[0] for part in stored)
-            return unit(first, second)
+            return UnitOutput(code(arrays[0], encoding), 0)
 
-        return self.builder.unit(
-            name=op.name, op=op, function="requantize", inputs=(a, b), unit=unit, execute=execute,
-            encoding=encoding, shape=self.builder.shape(op.output), output=op.output,
+        return self.builder.boundary(
+            f"{tensor}.round", source=tensor, output=name, encoding=encoding, execute=execute,
+            shape=self.builder.shape(tensor),
         )  # fmt: skip
-
-    def _constant_operand(
-        self, value: Value, encoding: Encoding
-    ) -> tuple[NDArray[Any] | None, float, int]:
-        """Codes of a stored addend (``None`` for a computed one), its scale and its width."""
-        if not value.is_constant:
-            return None, self._scale(value), value.encoding.bits
-        if value.constant is None:
-            return None, _NOMINAL_SCALE, WIDE_BITS
-        peak = float(np.abs(value.constant).max(initial=0.0))
-        own = Encoding(WIDE_BITS, "integer", symmetric_scale(peak, WIDE_BITS))
-        return code(value.constant, own), own.scale or 1.0, WIDE_BITS
-
-    def _cat(self, op: Op) -> Value:
-        """Parts are brought to the scale of the whole, then laid side by side.
-
-        A part has that scale already unless a unit or a constant factor dictates another. Identity
-        of encodings tells, not equality, so that a graph without scales has the same operations.
-        """
-        encoding = self._encoding(op.output)
-        parts = []
-        for index, tensor in enumerate(op.inputs):
-            value = self.builder.operand(tensor)
-            if not value.is_constant and value.encoding is not encoding:
-                ratio = 1.0 if encoding.scale is None else self._scale(value) / encoding.scale
-                name = f"{op.name}.requantize_{index}"
-                value = self._rescale(
-                    op, value, name=name, ratio=ratio, encoding=encoding, output=f"{name}.out"
-                )
-            parts.append(value)
-        return self.builder.concatenate(op, parts, encoding)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.integer.hardware import UnitHardware
+from pimsim.integer.leading_one import GroupCodes
 from pimsim.integer.units import UnitOutput
 from pimsim.workload.graph import AttentionGroup, Workload
 from pimsim.workload.shapes import Size
@@ -43,8 +44,35 @@ class QuantizedTensor:
     encoding: Encoding
 
 
-Execute = Callable[[Sequence[NDArray[Any]], Mapping[str, int]], UnitOutput]
+Execute = Callable[[Sequence[NDArray[Any]], Mapping[str, int]], UnitOutput | GroupCodes]
 """Takes the input arrays of an operation and the dimensions, returns its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Shifts of a product whose operands are coded in groups along its rows.
+
+    A code of row ``r`` stands for ``code << shift`` with the shift of group ``r // size``; the last
+    group may be shorter. An operand without shifts stands for itself.
+    """
+
+    size: int
+    """Rows of a group."""
+    driven: str | None = None
+    """Tensor of the driven operand's shifts, (..., vectors, groups), among the inputs."""
+    stored: str | None = None
+    """Tensor of the shifts of an operand written at run time, (..., groups, cols); an input too."""
+    weights: NDArray[np.int64] | None = None
+    """Shifts of static weights, (groups, cols); ``None`` also when shape-only."""
+    driven_max: int = 0
+    """Largest shift of the driven operand. [bit]"""
+    stored_max: int = 0
+    """Largest shift of the stored operand, static or dynamic. [bit]"""
+
+    @property
+    def places(self) -> int:
+        """Farthest that a sum of products is shifted. [bit]"""
+        return self.driven_max + self.stored_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +97,14 @@ class QuantizedOp:
     """Reduction length of a product."""
     cols: Size | None = None
     """Outputs of a product."""
-    weights: NDArray[np.int64] | None = None
-    """Static operand, (rows, cols), already coded as integers."""
+    weights: NDArray[Any] | None = None
+    """Static operand, (rows, cols), already coded as integers; real numbers under ``float32``."""
+    weight_bits: int | None = None
+    """Width of a static operand, sign included; ``None``: that of the macro it comes to. [bit]"""
+    groups: Groups | None = None
+    """Shifts of a product's operands; ``None``: they have none."""
+    shifts: str | None = None
+    """Second output of a unit that codes an operand in groups: the shift of each group."""
     execute: Execute | None = None
     """What a ``unit``, ``movement`` or ``boundary`` computes; ``None`` when shape-only."""
     hardware: UnitHardware | None = None
@@ -106,4 +140,4 @@ class QuantizedWorkload:
 
     def producer(self, tensor: str) -> QuantizedOp | None:
         """The operation that yields ``tensor``; ``None`` for an input of the graph."""
-        return next((op for op in self.ops if op.output == tensor), None)
+        return next((op for op in self.ops if tensor in (op.output, op.shifts)), None)

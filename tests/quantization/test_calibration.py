@@ -94,3 +94,23 @@ def test_statistics_taken_earlier_are_used_as_they_are():
     statistics = {name: 2 * peak for name, peak in calibrate(workload).items()}
     quantized = quantize(workload, RAP, statistics)
     assert quantized.tensors["x.codes"].encoding.scale == statistics["x"] / 127
+
+
+def test_infinities_and_integers_leave_no_mark():
+    """A mask may fill with minus infinity, and token ids are no activations."""
+    traced = Traced()
+    x, keep = traced.input("x", 4), traced.mask("keep", 4)
+    workload = traced.build(traced.op("m", "mask", x, keep, fill=-math.inf))
+    assert workload.samples is not None
+    values = workload.samples.calibration
+    expected = np.abs(np.where(values["keep"], values["x"], 0)).max()
+    found = calibrate(workload)
+    assert set(found) == {"x", "m:out"}
+    assert found["m:out"] == round_statistic(float(expected))
+
+
+def test_what_is_not_a_number_has_no_range():
+    traced = Traced()
+    workload = traced.build(traced.op("root", "sqrt", traced.input("x", 4)))
+    with pytest.raises(QuantizationError, match=r"^tensor 'root:out' is not a number \(NaN\) on"):
+        calibrate(workload)

@@ -13,12 +13,15 @@ from pimsim.mapping import MappedWorkload, map_workload
 from pimsim.quantization import quantize
 from pimsim.workload import reference
 from pimsim.workload.checks import check_graph, check_weights
+from pimsim.workload.element_types import natural_type
 from pimsim.workload.graph import AttentionGroup, Op, Samples, TensorSpec, Workload
 from pimsim.workload.shape_inference import output_shape
 from pimsim.workload.shapes import Size, resolve_shape
 
 PROBES = {"batch": 97, "seq": 89}
 """Sizes that no hand-made axis has: they mark the symbolic axes in inferred shapes."""
+VOCABULARY = 11
+"""Token ids are drawn from 0 to 10."""
 RAP, CONVENTIONAL = load_architecture("rap"), load_architecture("conventional")
 
 
@@ -34,6 +37,14 @@ class Traced:
     def input(self, name: str, *shape: Size) -> str:
         self.tensors[name] = TensorSpec(name, ("batch", *shape), "float32", "input")
         return name
+
+    def integers(self, name: str, *shape: Size, dtype: str = "int64") -> str:
+        """Token ids, or truth values: inputs that never enter a crossbar."""
+        self.tensors[name] = TensorSpec(name, ("batch", *shape), dtype, "input")
+        return name
+
+    def mask(self, name: str, *shape: Size) -> str:
+        return self.integers(name, *shape, dtype="bool")
 
     def stored(self, name: str, value: Any) -> str:
         array = np.asarray(value, np.float32)
@@ -51,7 +62,9 @@ class Traced:
         symbols = {size: symbol for symbol, size in PROBES.items()}
         shapes = [self.tensors[tensor].resolved(PROBES) for tensor in inputs]
         shape = tuple(symbols.get(size, size) for size in output_shape(made, shapes, PROBES))
-        self.tensors[made.output] = TensorSpec(made.output, shape, "float32", "activation")
+        operands = [np.zeros(1, self.tensors[tensor].dtype) for tensor in inputs]
+        dtype = str(np.dtype(natural_type(made, operands, [])))
+        self.tensors[made.output] = TensorSpec(made.output, shape, dtype, "activation")
         self.ops.append(made)
         return made.output
 
@@ -122,14 +135,19 @@ class Traced:
         self, inputs: Sequence[str], wanted: int | Mapping[str, np.ndarray], seq: int
     ) -> dict[str, np.ndarray]:
         if not isinstance(wanted, int):
-            return {name: values.astype(np.float32) for name, values in wanted.items()}
+            return {
+                name: values.astype(self.tensors[name].dtype) for name, values in wanted.items()
+            }
         dims = {"batch": wanted, "seq": seq}
-        return {
-            name: self.generator.uniform(-1, 1, self.tensors[name].resolved(dims)).astype(
-                np.float32
-            )
-            for name in inputs
-        }
+        return {name: self._drawn(self.tensors[name], dims) for name in inputs}
+
+    def _drawn(self, spec: TensorSpec, dims: Mapping[str, int]) -> np.ndarray:
+        shape = spec.resolved(dims)
+        if spec.dtype == "float32":
+            return self.generator.uniform(-1, 1, shape).astype(np.float32)
+        return self.generator.integers(0, 2 if spec.dtype == "bool" else VOCABULARY, shape).astype(
+            spec.dtype
+        )
 
 
 def transformer_block(
