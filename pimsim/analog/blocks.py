@@ -1,230 +1,199 @@
-"""One block of a matrix on one macro: its cells, and which kernel multiplies by it.
+"""One block of a matrix on one macro: cells, converters, and what may happen to its column sums.
 
-Which question this module answers: *how does a rectangle of weights in one crossbar turn input
-vectors into sums and counts?*
+Which question this module answers: *what does one crossbar hold, and how large do its errors get?*
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from jaxtyping import Int32, UInt8
 from numpy.typing import NDArray
 
 from pimsim import rng
-from pimsim.analog import kernels
-from pimsim.analog.adc import AdcTransfer
-from pimsim.analog.cells import draw_deviations
-from pimsim.config.architecture import Macro
+from pimsim.analog.cells import draw_cells, program_array
+from pimsim.analog.coding import plane_digit_max, readout, slice_digit_max, sum_range
+from pimsim.analog.converter_tables import (
+    ConverterTables,
+    CountTables,
+    converter_tables,
+    count_tables,
+)
+from pimsim.analog.draws import Places
+from pimsim.analog.lanes import Lanes
+from pimsim.analog.pvt import operating_point
+from pimsim.analog.transfer import draw_transfer
+from pimsim.config.macros import Macro
+from pimsim.config.pvt import Pvt
+from pimsim.errors import ModelRangeError
 
-TABLE_BYTES_MAX: Final = 1 << 26
-"""A look-up table larger than this would leave the caches; rows are then summed instead."""
-
-TABLE_READS_MIN: Final = 512
-"""Below this many reads of a row group, filling its table costs more than it saves."""
-
-UNCERTAIN_RATIO_MAX: Final = 0.02
-"""Share of patterns whose code noise may change above which summing rows is faster."""
-
-CHUNK_VECTORS: Final = 32
-"""Vectors per parallel job; results do not depend on it."""
+COUNT_ROWS_MAX: Final = 1 << 14
+"""Rows per read up to which counts fit the 16 bits that kernels give them."""
 
 
 @dataclass(frozen=True, slots=True)
-class BlockCells:
-    """The cells of one macro that hold a block, as packed currents."""
+class Product:
+    """Extent of a whole product on macros of one kind."""
 
+    macro: Macro
+    rows: int
+    cols: int
+
+    @property
+    def places(self) -> Places:
+        """The counters of its noise draws."""
+        height, active = self.macro.crossbar.rows, self.macro.crossbar.active_rows
+        full, rest = divmod(self.rows, height)
+        groups = full * -(-height // active) + -(-rest // active)
+        return Places(groups, self.macro.slice_conversions, self.cols)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one macro holds of a matrix, or of the matrices that one instance takes in turn."""
+
+    product: Product
     rows: slice
     cols: slice
-    on: NDArray[Any]
-    """(instances, rows, slices, cols): packed current of each cell when it is on."""
-    off: NDArray[Any]
-    pack_bits: int
+    tables: ConverterTables
+    digits: UInt8[np.ndarray, "slices rows cols"] | None
+    """Contents; ``None`` where they are written at run time."""
+    deviations: Int32[np.ndarray, "..."] | None
+    """Of each cell at its contents, (slices, rows, cols); by digit and instance where contents are
+    written at run time, (digits, instances, slices, rows, cols). ``None``: none. [2**-12 LSB]"""
+    sway: tuple[int, int]
+    """How far the cells driven by digits of 1 can move a column sum down and up. [2**-12 LSB]"""
+    counted: CountTables | None
+    """Converter tables by count, where column sums may be counted."""
+    quiet: bool
+    """Whether noise cannot change any code."""
+    lanes: Lanes
+    """How its columns lie in the counting kernel."""
+    bits: NDArray[np.uint8]
+    """Contents as the counting kernel takes them; empty where it is not used."""
+
+    @property
+    def contents(self) -> NDArray[np.uint8]:
+        """Digits (slices, rows, cols) of a block whose contents do not change."""
+        if self.digits is None:
+            raise ModelRangeError("this block's contents are written at run time; pass them along")
+        return self.digits
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.rows.stop - self.rows.start)
+
+    @property
+    def width(self) -> int:
+        """Matrix columns."""
+        return int(self.cols.stop - self.cols.start)
+
+    @property
+    def groups(self) -> int:
+        """Row groups."""
+        return -(-self.height // self.product.macro.crossbar.active_rows)
+
+    @property
+    def first_group(self) -> int:
+        """Number of the first row group within the whole product."""
+        macro = self.product.macro
+        per_block = -(-macro.crossbar.rows // macro.crossbar.active_rows)
+        return int(self.rows.start // macro.crossbar.rows * per_block)
 
 
-def draw_blocks(
-    macro: Macro, instances: int, rows: int, cols: int, key: int
-) -> tuple[BlockCells, ...]:
-    """Cut a matrix into blocks of one macro each and draw their cells, rows first."""
-    height, width, slices = macro.crossbar.rows, macro.logical_cols, macro.weights.bits
+def block_places(product: Product) -> list[tuple[slice, slice]]:
+    """Cut a matrix into rectangles of one macro each, rows first."""
+    height, width = product.macro.crossbar.rows, product.macro.logical_cols
+    return [
+        (slice(row, min(row + height, product.rows)), slice(col, min(col + width, product.cols)))
+        for row in range(0, product.rows, height)
+        for col in range(0, product.cols, width)
+    ]
+
+
+def program_blocks(
+    product: Product, digits: NDArray[np.uint8], key: int, pvt: Pvt | None, converters: int
+) -> tuple[tuple[Block, ...], int]:
+    """Write digits (slices, rows, cols) into macros; returns them and the pulses spent."""
+    point = operating_point(pvt, product.macro)
+    blocks, pulses = [], 0
+    for rows, cols in block_places(product):
+        own = np.ascontiguousarray(digits[:, rows, cols])
+        generator = rng.for_(key, "cells", rows.start, cols.start)
+        cells = program_array(own, product.macro, generator, point)
+        pulses += cells.pulses
+        blocks.append(_block(product, (rows, cols), own, cells.deviations, key=converters, pvt=pvt))
+    return tuple(blocks), pulses
+
+
+def reserve_blocks(
+    product: Product, instances: int, key: int, pvt: Pvt | None, converters: int
+) -> tuple[Block, ...]:
+    """Draw macros whose contents are written at run time."""
+    macro = product.macro
+    point = operating_point(pvt, macro)
     blocks = []
-    for row in range(0, rows, height):
-        for col in range(0, cols, width):
-            shape = (instances, min(height, rows - row), slices, min(width, cols - col))
-            generator = rng.for_(key, "cells", row, col)
-            on, off = draw_deviations(macro.crossbar.cell, shape, generator)
-            blocks.append(_pack(macro, row, col, on, off))
+    for rows, cols in block_places(product):
+        shape = (instances, macro.slices, rows.stop - rows.start, cols.stop - cols.start)
+        generator = rng.for_(key, "cells", rows.start, cols.start)
+        deviations = draw_cells(macro, shape, generator, point)
+        blocks.append(_block(product, (rows, cols), None, deviations, key=converters, pvt=pvt))
     return tuple(blocks)
 
 
-def _pack(
-    macro: Macro, row: int, col: int, on: NDArray[np.int32], off: NDArray[np.int32]
-) -> BlockCells:
-    """Pack deviations with the count that an on cell adds, in 32 bits where sums surely fit."""
-    active = macro.crossbar.active_rows
-    largest = max(int(np.abs(on).max(initial=0)), int(np.abs(off).max(initial=0)))
-    narrow = active * largest < 1 << (kernels.PACK_BITS - 1) and active < 1 << 11
-    pack_bits = kernels.PACK_BITS if narrow else kernels.WIDE_PACK_BITS
-    dtype = np.dtype(np.int32 if narrow else np.int64)
-    packed_on = on.astype(dtype)
-    packed_on += 1 << pack_bits
-    return BlockCells(
-        slice(row, row + on.shape[1]),
-        slice(col, col + on.shape[3]),
-        packed_on,
-        off.astype(dtype),
-        pack_bits,
+def _block(
+    product: Product,
+    place: tuple[slice, slice],
+    digits: NDArray[np.uint8] | None,
+    deviations: NDArray[np.int32],
+    *,
+    key: int,
+    pvt: Pvt | None,
+) -> Block:
+    macro, (rows, cols) = product.macro, place
+    silicon = rng.key(key, "converters", rows.start, cols.start)
+    tables = converter_tables(draw_transfer(macro, cols.stop - cols.start, silicon, pvt=pvt))
+    sway = _sway(deviations, macro.crossbar.active_rows)
+    counts_only = _counts_only(macro)
+    sums = sum_range(macro)[1]
+    below, above = sway
+    quiet = not tables.noisy or (
+        counts_only and tables.certain(sums, below + tables.reach, above + tables.reach)
+    )
+    counted = None
+    if counts_only and (sway == (0, 0) or (quiet and tables.certain(sums, below, above))):
+        counted = count_tables(tables, sums, noisy=not quiet)
+    lanes = Lanes.of(cols.start, cols.stop - cols.start, tables.row_of)
+    bits = np.zeros(0, np.uint8)
+    if counted is not None and digits is not None:
+        bits = lanes.pack(digits[:, None], macro.crossbar.active_rows)
+    varies = sway != (0, 0)
+    return Block(
+        product, rows, cols, tables, digits, deviations if varies else None, sway, counted, quiet,
+        lanes, bits,
+    )  # fmt: skip
+
+
+def _counts_only(macro: Macro) -> bool:
+    """Whether a conversion sees how many driven cells of one column conduct, and nothing else."""
+    return (
+        not readout(macro).mixes
+        and int(plane_digit_max(macro).max()) == 1
+        and int(slice_digit_max(macro).max()) == 1
+        and macro.crossbar.active_rows <= COUNT_ROWS_MAX
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Histogram of ideal column sums and number of saturated conversions."""
-
-    histogram: NDArray[np.int64]
-    saturations: int
-
-    @classmethod
-    def empty(cls, macro: Macro) -> "Tally":
-        """Nothing converted yet."""
-        return cls(np.zeros(macro.crossbar.active_rows + 1, np.int64), 0)
-
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.histogram + other.histogram,
-            self.saturations + other.saturations,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class PatternTable:
-    """Every input pattern of every row group, converted: see :func:`kernels.build_table`."""
-
-    packed: NDArray[np.int32]
-    sums: NDArray[np.int32]
-    uncertain: NDArray[np.bool_]
-    saturated: NDArray[np.int64]
-    histogram: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Drives:
-    """Which vectors go through which matrix: job ``j`` drives ``starts[j] .. starts[j + 1]``."""
-
-    starts: NDArray[np.int64]
-    matrix_of: NDArray[np.int64]
-    """Job → matrix among the stored ones."""
-    instance_of: NDArray[np.int64]
-    """Job → set of cells that holds it."""
-    row_ids: NDArray[np.int64]
-    """Vector → its number within the whole run, which keys its noise."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockJob:
-    """One block of a matrix on one macro: gathers what both kernels need."""
-
-    macro: Macro
-    transfer: AdcTransfer
-    block: BlockCells
-    rows: int
-    cols: int
-    key: int
-
-    def table_pays(self, vectors: int) -> bool:
-        """Whether enumerating input patterns beats adding rows; its sums must fit 32 bits."""
-        group_rows, transfer = self.macro.crossbar.active_rows, self.transfer
-        _, rows, slices, cols = self.block.on.shape
-        groups = -(-rows // group_rows)
-        largest_sum = groups * (transfer.codes - 1) * transfer.lsb_per_code << (slices - 1)
-        table_bytes = groups * (4 * cols << group_rows) if group_rows <= 8 else 0
-        return (
-            group_rows <= kernels.TABLE_ROWS
-            and self.block.pack_bits == kernels.PACK_BITS
-            and largest_sum <= 1 << 31
-            and table_bytes <= TABLE_BYTES_MAX
-            and vectors * self.macro.inputs.bits >= TABLE_READS_MIN
-        )
-
-    def fill_table(self, stored: NDArray[np.int64]) -> "PatternTable | None":
-        """Convert every input pattern once; ``None`` if noise leaves too many reads uncertain."""
-        macro, transfer, slices = self.macro, self.transfer, slice_weights(self.macro)
-        bits = (stored[:, None, :] >> np.arange(len(slices))[None, :, None]) & 1
-        packed = np.ascontiguousarray(np.where(bits == 1, self.block.on[0], self.block.off[0]))
-        sums, uncertain, saturated, histogram = kernels.build_table(
-            packed, macro.crossbar.active_rows, slices, transfer.step, transfer.lsb_per_code,
-            transfer.codes - 1, transfer.certain_from, transfer.certain_to,
-        )  # fmt: skip
-        if uncertain.mean() > UNCERTAIN_RATIO_MAX:
-            return None
-        return PatternTable(packed, sums, uncertain, saturated, histogram)
-
-    def by_table(
-        self,
-        table: "PatternTable",
-        inputs: NDArray[np.int32],
-        first_row: int,
-        out: NDArray[Any],
-    ) -> Tally:
-        """Add the product into ``out``; see :func:`kernels.look_up`."""
-        macro, transfer = self.macro, self.transfer
-        seen, clipped = kernels.look_up(
-            inputs, first_row, plane_weights(macro), table.packed, macro.crossbar.active_rows,
-            *self._place(), table.sums, table.uncertain, table.saturated, slice_weights(macro),
-            transfer.step, transfer.lsb_per_code, transfer.codes - 1, transfer.thresholds,
-            transfer.span, np.uint64(self.key), out, CHUNK_VECTORS,
-        )  # fmt: skip
-        return Tally(np.einsum("gp,gpk->k", seen, table.histogram), int(clipped))
-
-    def by_rows(
-        self,
-        stored: NDArray[np.int64],
-        inputs: NDArray[np.int32],
-        drives: Drives,
-        out: NDArray[Any],
-    ) -> Tally:
-        """Add the products into ``out``, summing rows; see :func:`kernels.sum_rows`."""
-        macro, transfer = self.macro, self.transfer
-        step = transfer.step
-        step_shift = step.bit_length() - 1 if step & (step - 1) == 0 else -1
-        histogram, clipped = kernels.sum_rows(
-            inputs, drives.starts, drives.matrix_of, drives.instance_of, drives.row_ids,
-            plane_weights(macro),
-            np.ascontiguousarray(stored), self.block.on, self.block.off, self.block.pack_bits,
-            macro.crossbar.active_rows, *self._place(), slice_weights(macro), step, step_shift,
-            transfer.lsb_per_code, transfer.codes - 1, transfer.certain_from,
-            transfer.certain_to, transfer.thresholds, transfer.span, np.uint64(self.key), out,
-        )  # fmt: skip
-        return Tally(histogram, int(clipped))
-
-    def _place(self) -> tuple[int, int, int, int]:
-        """First row group, all row groups, first column, all columns: the counter of a draw."""
-        active, height = self.macro.crossbar.active_rows, self.macro.crossbar.rows
-        per_block = -(-height // active)
-        full, rest = divmod(self.rows, height)
-        groups = full * per_block + -(-rest // active)
-        return (
-            self.block.rows.start // height * per_block,
-            groups,
-            self.block.cols.start,
-            self.cols,
-        )
-
-
-def plane_weights(macro: Macro) -> NDArray[np.int64]:
-    """Weight of each input bit-plane: powers of two, the sign plane negative."""
-    weights = np.int64(1) << np.arange(macro.inputs.bits, dtype=np.int64)
-    if is_signed(macro):
-        weights[-1] = -weights[-1]
-    return weights
-
-
-def slice_weights(macro: Macro) -> NDArray[np.int64]:
-    """Weight of each slice of a stored operand: powers of two, the sign slice negative."""
-    weights = np.int64(1) << np.arange(macro.weights.bits, dtype=np.int64)
-    weights[-1] = -weights[-1]
-    return weights
-
-
-def is_signed(macro: Macro) -> bool:
-    """Whether the highest input bit-plane counts negatively."""
-    return macro.inputs.coding == "twos_complement"
+def _sway(deviations: NDArray[np.int32], active_rows: int) -> tuple[int, int]:
+    """Largest sum of negative and of positive deviations of any column of any row group."""
+    if not deviations.size or not deviations.any():
+        return 0, 0
+    if deviations.ndim > 3:  # contents unknown: the worst of all digits
+        low, high = deviations.min(axis=0), deviations.max(axis=0)
+    else:
+        low = high = deviations
+    starts = np.arange(0, deviations.shape[-2], active_rows)
+    down = np.add.reduceat(np.minimum(low, 0), starts, axis=-2, dtype=np.int64)
+    up = np.add.reduceat(np.maximum(high, 0), starts, axis=-2, dtype=np.int64)
+    return -int(down.min()), int(up.max())

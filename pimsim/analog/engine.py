@@ -13,31 +13,42 @@ A read drives as many word lines every time: dummy rows of off cells stand in fo
 for missing rows. The off current of all driven cells is therefore the same pedestal in every read,
 and the converter's zero is set to it, so that a column sum counts conducting cells from 0.
 
-Not modelled yet: variation of the dummy rows, a pedestal that moves with process, supply or
-temperature, fewer dummy rows than a read needs, wire resistance, device state over time.
+Not modelled: variation of the dummy rows.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Int, Int32, Int64
 from numpy.typing import NDArray
 
-from pimsim.analog.adc import AdcTransfer, transfer_of
-from pimsim.analog.blocks import (
-    CHUNK_VECTORS,
-    BlockCells,
-    BlockJob,
-    Drives,
-    Tally,
-    draw_blocks,
-    is_signed,
+from pimsim.analog import paths
+from pimsim.analog.action_counts import (
+    all_reads,
+    macro_counts,
+    reads_kept,
+    reads_per_plane,
+    row_blocks,
+    service_cycles,
+    with_writes,
 )
-from pimsim.config.architecture import Macro
+from pimsim.analog.blocks import Block, Product, program_blocks, reserve_blocks
+from pimsim.analog.coding import (
+    check_accumulator,
+    correction,
+    encode_inputs,
+    encode_weights,
+)
+from pimsim.analog.drives import Drive, Tally
+from pimsim.config.macros import Macro
+from pimsim.config.pvt import Pvt
 from pimsim.errors import ModelRangeError
-from pimsim.records import ActionCounts, MacroCounts
-from pimsim.registry import ZERO_SKIPPING
+from pimsim.records import ActionCounts
+
+CHUNK_DIGITS: Final = 1 << 25
+"""Digits of inputs held at once, which bounds memory; results do not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +57,18 @@ class MvmOutput:
 
     values: Int64[np.ndarray, "batch cols"]
     service_cycles: Int32[np.ndarray, "batch groups"]
-    """Reads of each vector on each row block; the same under both ``Macro.sync`` while none is
-    skipped."""
+    """How long each vector keeps each row block busy, in reads. Under ``Macro.sync`` ``vector`` a
+    block takes its own reads; under ``plane`` all take those of the slowest in every input cycle,
+    unless nothing is skipped, where each block simply has its own number."""
     counts: ActionCounts
+    _reads: Callable[[], NDArray[np.bool_]]
+
+    def read_cycles(self) -> NDArray[np.bool_]:
+        """Which reads took place: (batch, planes, row groups of all row blocks).
+
+        Computed afresh on request: for a large model it is billions of entries.
+        """
+        return self._reads()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +76,10 @@ class ProgrammedCrossbar:
     """A static matrix in the cells of one chip."""
 
     macro: Macro
-    weights: Int64[np.ndarray, "rows cols"]
-    blocks: tuple[BlockCells, ...]
-    transfer: AdcTransfer
+    product: Product
+    blocks: tuple[Block, ...]
+    program_pulses: int
+    """Pulses that programming took; one per cell where it does not count them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +87,50 @@ class DynamicCrossbars:
     """Writable crossbars of one chip: one set per instance (head), contents given per product."""
 
     macro: Macro
+    product: Product
     instances: int
-    rows: int
-    cols: int
-    blocks: tuple[BlockCells, ...]
-    transfer: AdcTransfer
+    blocks: tuple[Block, ...]
 
 
-def program(weights: Int[np.ndarray, "rows cols"], macro: Macro, key: int) -> ProgrammedCrossbar:
-    """Write a matrix into crossbars, drawing the static variation of their cells.
+def program(
+    weights: Int[np.ndarray, "rows cols"],
+    macro: Macro,
+    key: int,
+    *,
+    pvt: Pvt | None = None,
+    converters: int | None = None,
+) -> ProgrammedCrossbar:
+    """Write a matrix into crossbars, drawing the static variation of cells and converters.
 
     Parameters
     ----------
     weights
-        Integers within ``macro.weights.bits`` two's complement.
+        Integers that fit ``macro.weights``.
     macro
         The kind of macro.
     key
         ``rng.key(seed, "chip", i, ...)``: the same key is the same piece of silicon.
+    pvt
+        Operating point of the run; ``None``: nominal.
+    converters
+        Key of the converters, where rows of other matrices share them; ``None``: ``key``.
 
     Raises
     ------
     TypeError
         If ``weights`` is not an integer array.
     ModelRangeError
-        If a weight does not fit its slices.
+        If a weight does not fit its slices, the array is not a matrix, or a model is used outside
+        its range.
     """
-    _check_operand("weights", weights, macro.weights.bits, signed=True)
-    rows, cols = weights.shape
-    blocks = draw_blocks(macro, 1, rows, cols, key)
-    return ProgrammedCrossbar(macro, weights.astype(np.int64), blocks, transfer_of(macro))
+    if weights.ndim != 2:
+        raise ModelRangeError(f"weights must be a matrix, got an array of shape {weights.shape}")
+    product = Product(macro, *weights.shape)
+    digits = encode_weights(weights, macro).digits
+    blocks, pulses = program_blocks(
+        product, digits, key, pvt, key if converters is None else converters
+    )
+    return ProgrammedCrossbar(macro, product, blocks, pulses)
 
 
 def mvm(
@@ -112,7 +147,7 @@ def mvm(
     programmed
         From :func:`program`.
     inputs
-        Integers within ``macro.inputs``, one vector per row.
+        Integers that fit ``macro.inputs``, one vector per row.
     key
         Key of the read noise.
     first_row
@@ -124,45 +159,50 @@ def mvm(
     TypeError
         If ``inputs`` is not an integer array.
     ModelRangeError
-        If an input does not fit its bit-planes, or the shapes do not match.
+        If an input does not fit its bit-planes, the shapes do not match, or a product does not fit
+        the declared accumulator.
     """
-    macro = programmed.macro
-    rows, cols = programmed.weights.shape
-    _check_operand("inputs", inputs, macro.inputs.bits, signed=is_signed(macro))
-    if inputs.shape[1] != rows:
-        raise ModelRangeError(f"inputs have {inputs.shape[1]} columns, the weights {rows} rows")
-    values = np.zeros((len(inputs), cols), np.int64)
-    tally = Tally.empty(macro)
-    for block in programmed.blocks:
-        part = np.ascontiguousarray(inputs[:, block.rows], dtype=np.int32)
-        out = np.zeros((len(inputs), block.on.shape[3]), np.int64)
-        job = BlockJob(macro, programmed.transfer, block, rows, cols, key)
-        stored = programmed.weights[None, block.rows, block.cols]
-        table = job.fill_table(stored[0]) if job.table_pays(len(inputs)) else None
-        if table is not None:
-            tally += job.by_table(table, part, first_row, out)
-        else:
-            starts = np.append(np.arange(0, len(inputs), CHUNK_VECTORS), len(inputs))
-            zeros = np.zeros(len(starts) - 1, np.int64)
-            row_ids = np.arange(first_row, first_row + len(inputs))
-            tally += job.by_rows(stored, part, Drives(starts, zeros, zeros, row_ids), out)
-        values[:, block.cols] += out
-    driven = _driven_word_lines(inputs, programmed.blocks, macro)
-    return _output(macro, values, programmed.blocks, tally, driven)
+    rows = programmed.product.rows
+    if inputs.ndim != 2 or inputs.shape[1] != rows:
+        raise ModelRangeError(
+            f"inputs of shape {inputs.shape} do not fit weights of {rows} rows; (batch, {rows}) "
+            "is needed"
+        )
+    return _run(programmed.product, programmed.blocks, inputs, None, key=key, first_row=first_row)
 
 
-def dynamic(macro: Macro, *, instances: int, rows: int, cols: int, key: int) -> DynamicCrossbars:
+def dynamic(
+    macro: Macro,
+    *,
+    instances: int,
+    rows: int,
+    cols: int,
+    key: int,
+    pvt: Pvt | None = None,
+    converters: int | None = None,
+) -> DynamicCrossbars:
     """Set aside writable crossbars for ``instances`` matrices of (rows, cols), drawing their cells.
+
+    Parameters
+    ----------
+    macro, key, pvt, converters
+        As for :func:`program`.
+    instances
+        Sets of crossbars, such as attention heads.
+    rows, cols
+        Shape of each matrix.
 
     Raises
     ------
     ModelRangeError
-        If the macro is not writable.
+        If the macro is not writable, or a model is used outside its range.
     """
     if not macro.writable:
         raise ModelRangeError("operands computed at run time need a writable macro")
-    blocks = draw_blocks(macro, instances, rows, cols, key)
-    return DynamicCrossbars(macro, instances, rows, cols, blocks, transfer_of(macro))
+    product = Product(macro, rows, cols)
+    silicon = key if converters is None else converters
+    blocks = reserve_blocks(product, instances, key, pvt, silicon)
+    return DynamicCrossbars(macro, product, instances, blocks)
 
 
 def mvm_dynamic(
@@ -172,6 +212,7 @@ def mvm_dynamic(
     key: int,
     *,
     first_row: int = 0,
+    fresh: NDArray[np.bool_] | None = None,
 ) -> MvmOutput:
     """Write matrices into their crossbars and multiply, for many samples on the same silicon.
 
@@ -188,6 +229,9 @@ def mvm_dynamic(
     first_row
         Number of the first vector within the whole run: samples before this batch, times
         instances, times vectors.
+    fresh
+        (instances, rows, cols), true where an element is written; the others are in their cells
+        from earlier steps, whose counts hold their writing. All are written when absent.
 
     Returns
     -------
@@ -199,100 +243,86 @@ def mvm_dynamic(
     TypeError, ModelRangeError
         As in :func:`mvm`.
     """
-    macro = crossbars.macro
-    _check_operand("stored operand", stored, macro.weights.bits, signed=True)
-    _check_operand("inputs", inputs, macro.inputs.bits, signed=is_signed(macro))
-    samples, instances, vectors, rows = inputs.shape
-    expected = (samples, crossbars.instances, crossbars.rows, crossbars.cols)
-    if stored.shape != expected or instances != crossbars.instances or rows != crossbars.rows:
+    macro, product = crossbars.macro, crossbars.product
+    expected = (crossbars.instances, product.rows, product.cols)
+    if (
+        stored.ndim != 4
+        or inputs.ndim != 4
+        or stored.shape[1:] != expected
+        or inputs.shape[:2] != stored.shape[:2]
+        or inputs.shape[3] != product.rows
+    ):
         raise ModelRangeError(
             f"stored operand of shape {stored.shape} and inputs of shape {inputs.shape} do not fit "
-            f"crossbars for {expected[1:]}"
+            f"crossbars for {expected}"
         )
-    flat = inputs.reshape(-1, rows)
-    matrices = np.ascontiguousarray(stored.reshape(-1, rows, crossbars.cols), dtype=np.int64)
-    matrix_of = np.arange(samples * instances)
-    drives = Drives(
-        starts=np.arange(samples * instances + 1) * vectors,
-        matrix_of=matrix_of,
-        instance_of=matrix_of % instances,
-        row_ids=np.arange(first_row, first_row + len(flat)),
-    )
-    values = np.zeros((len(flat), crossbars.cols), np.int64)
-    tally = Tally.empty(macro)
-    for block in crossbars.blocks:
-        part = np.ascontiguousarray(flat[:, block.rows], dtype=np.int32)
-        out = np.zeros((len(flat), block.on.shape[3]), np.int64)
-        job = BlockJob(macro, crossbars.transfer, block, rows, crossbars.cols, key)
-        contents = np.ascontiguousarray(matrices[:, block.rows, block.cols])
-        tally += job.by_rows(contents, part, drives, out)
-        values[:, block.cols] += out
-    driven = _driven_word_lines(flat, crossbars.blocks, macro)
-    output = _output(macro, values, crossbars.blocks, tally, driven)
-    return _with_writes(output, macro, stored, len(crossbars.blocks))
+    digits = encode_weights(stored.reshape(-1, *expected[1:]), macro).digits
+    flat = inputs.reshape(-1, product.rows)
+    output = _run(product, crossbars.blocks, flat, digits, key=key, first_row=first_row)
+    return replace(output, counts=with_writes(output.counts, product, digits, fresh))
 
 
-def _check_operand(name: str, values: NDArray[Any], bits: int, *, signed: bool) -> None:
-    if values.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got {values.dtype}; quantize them first")
-    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    if values.size and (values.min() < low or values.max() > high):
-        raise ModelRangeError(
-            f"{name} span {int(values.min())} to {int(values.max())}, but {bits} "
-            f"{'signed' if signed else 'unsigned'} bits hold {low} to {high}; "
-            f"{'raise their bits' if signed else 'set their coding to twos_complement'}"
-        )
-
-
-def _driven_word_lines(inputs: NDArray[Any], blocks: tuple[BlockCells, ...], macro: Macro) -> int:
-    """Ones among the input bits, once per column block that the word lines cross."""
-    mask = (1 << macro.inputs.bits) - 1
-    ones = np.bitwise_count(inputs.astype(np.int64) & mask)
-    return sum(int(ones[:, block.rows].sum(dtype=np.int64)) for block in blocks)
-
-
-def _output(
-    macro: Macro,
-    values: NDArray[np.int64],
-    blocks: tuple[BlockCells, ...],
-    tally: Tally,
-    driven: int,
+def _run(
+    product: Product,
+    blocks: tuple[Block, ...],
+    inputs: NDArray[Any],
+    stored: NDArray[np.uint8] | None,
+    *,
+    key: int,
+    first_row: int,
 ) -> MvmOutput:
-    active, planes = macro.crossbar.active_rows, macro.inputs.bits
-    dense = ZERO_SKIPPING[macro.zero_skipping.model]
-    heights = sorted({(block.rows.start, block.rows.stop) for block in blocks})
-    per_group = [planes * dense(stop - start, active_rows=active) for start, stop in heights]
-    cycles = np.tile(np.array(per_group, np.int32), (len(values), 1))
-    reads = len(values) * sum(
-        planes * dense(block.rows.stop - block.rows.start, active_rows=active) for block in blocks
-    )
-    conversions = int(tally.histogram.sum())
-    widest = max(stop - start for start, stop in heights)
-    counts = MacroCounts(
-        macro="",
-        reads=reads,
-        conversions=conversions,
-        column_sum_histogram=tuple(int(n) for n in tally.histogram),
-        driven_word_lines=driven,
-        dummy_word_lines=reads * active - driven,
-        shift_adds={macro.accumulator_bits(widest): conversions},
-        saturations=tally.saturations,
-    )
-    return MvmOutput(values, cycles, ActionCounts("", len(values), (counts,)))
+    """Multiply chunk by chunk and block by block, and count what that takes."""
+    macro, matrices = product.macro, 1 if stored is None else stored.shape[1]
+    values = np.zeros((len(inputs), product.cols), np.int64)
+    per_plane = np.zeros((len(row_blocks(product)), macro.planes, len(inputs)), np.int32)
+    tally, driven = Tally.empty(macro), 0
+    for own, vectors in _chunks(product, matrices, len(inputs)):
+        digits = encode_inputs(inputs[vectors], macro).digits
+        row_ids = np.arange(first_row + vectors.start, first_row + vectors.stop)
+        contents = None if stored is None else stored[:, own]
+        tally += _multiply(blocks, digits, contents, key=key, row_ids=row_ids, out=values[vectors])
+        per_plane[:, :, vectors] = reads_per_plane(product, digits)
+        driven += int(np.count_nonzero(digits != 0))
+    values -= correction(inputs, macro)[:, None]
+    check_accumulator(values, macro)
+    counts = macro_counts(product, len(inputs), per_plane, driven, tally)
+    cycles = service_cycles(per_plane, macro)
+    return MvmOutput(values, cycles, counts, lambda: all_reads(product, inputs))
 
 
-def _with_writes(output: MvmOutput, macro: Macro, stored: NDArray[Any], blocks: int) -> MvmOutput:
-    """Add the cost of writing the stored operands, one word line of a macro per write cycle."""
-    mask = (1 << macro.weights.bits) - 1
-    ones = int(np.bitwise_count(stored.astype(np.int64) & mask).sum(dtype=np.int64))
-    cells = stored.size * macro.weights.bits
-    samples, instances, rows, _ = stored.shape
-    col_blocks = blocks // -(-rows // macro.crossbar.rows)
-    counts = replace(
-        output.counts.macros[0],
-        programmed_ones=ones,
-        programmed_zeros=cells - ones,
-        program_pulses=cells,
-        row_writes=samples * instances * rows * col_blocks,
-    )
-    return MvmOutput(output.values, output.service_cycles, replace(output.counts, macros=(counts,)))
+def _chunks(product: Product, matrices: int, vectors: int) -> Iterator[tuple[slice, slice]]:
+    """Cut vectors into chunks of bounded memory; whole matrices where there are several."""
+    most = max(1, CHUNK_DIGITS // (product.macro.planes * product.rows))
+    if matrices == 1:
+        for first in range(0, vectors, most):
+            yield slice(0, 1), slice(first, min(first + most, vectors))
+        return
+    each = vectors // matrices if matrices else 0
+    together = max(1, most // max(1, each))
+    for first in range(0, matrices, together):
+        last = min(first + together, matrices)
+        yield slice(first, last), slice(first * each, last * each)
+
+
+def _multiply(
+    blocks: tuple[Block, ...],
+    digits: NDArray[np.uint8],
+    stored: NDArray[np.uint8] | None,
+    *,
+    key: int,
+    row_ids: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> Tally:
+    """Drive one chunk of vectors into every block; adds into ``out``."""
+    macro = blocks[0].product.macro
+    tally, drive = Tally.empty(macro), None
+    for block in blocks:
+        if drive is None or block.cols.start == 0:
+            own = np.ascontiguousarray(digits[:, :, block.rows])
+            matrices = 1 if stored is None else stored.shape[1]
+            drive = Drive(own, reads_kept(own, macro), row_ids, matrices)
+        contents = None if stored is None else stored[:, :, block.rows, block.cols]
+        part = np.zeros((len(out), block.width), np.int64)
+        tally += paths.multiply(block, drive, contents, key=key, out=part)
+        out[:, block.cols] += part
+    return tally

@@ -11,26 +11,58 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pimsim.config.base import Config, known_in
-from pimsim.registry import (
-    ADC_MODELS,
-    CELL_MODELS,
-    COST_MODELS,
-    SCHEMES,
-    TIMING_UNITS,
-    UNITS,
-    ZERO_SKIPPING,
+from pimsim.config.base import PICOSECOND_NS, Config, known_in
+from pimsim.config.cells import Cell, Drift, Faults, Programming, ReadNoise, Wires
+from pimsim.config.converters import Adc, CodeRange
+from pimsim.config.macros import (
+    Accumulate,
+    Crossbar,
+    Inputs,
+    Macro,
+    Weights,
+    Write,
+    ZeroSkipping,
 )
+from pimsim.config.pvt import Pvt
+from pimsim.registry import COST_MODELS, SCHEMES, TIMING_UNITS, UNITS
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Accumulate",
+    "Adc",
+    "Architecture",
+    "Buffer",
+    "Cell",
+    "Chip",
+    "CodeRange",
+    "Cost",
+    "CostModels",
+    "Crossbar",
+    "Drift",
+    "Faults",
+    "Inputs",
+    "Macro",
+    "Mapping",
+    "Noc",
+    "Numerics",
+    "Operand",
+    "Override",
+    "Programming",
+    "Pvt",
+    "ReadNoise",
+    "Tile",
+    "Unit",
+    "Units",
+    "Weights",
+    "Wires",
+    "Write",
+    "ZeroSkipping",
+    "ideal_parts",
+]
 
 SCHEMA_VERSION = 1
 
-PICOSECOND_NS = 0.001
-"""Shortest time: one tick of the timing pass. [ns]"""
-
 SchemeModel = Annotated[str, AfterValidator(known_in(SCHEMES))]
-AdcModel = Annotated[str, AfterValidator(known_in(ADC_MODELS))]
-CellModel = Annotated[str, AfterValidator(known_in(CELL_MODELS))]
-ZeroSkippingModel = Annotated[str, AfterValidator(known_in(ZERO_SKIPPING))]
 ConverterCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "converters"))]
 CrossbarCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "crossbars"))]
 LogicCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "digital logic"))]
@@ -40,181 +72,6 @@ NocModel = Annotated[str, AfterValidator(known_in(TIMING_UNITS))]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 Operand = Literal["static", "dynamic"]
-
-
-class Cell(Config):
-    """One memory cell of a crossbar."""
-
-    model: CellModel
-    """Name of a cell model: ``pimsim list``."""
-    bits: int = Field(ge=1, le=1)
-    """Bits stored per cell; one so far."""
-    on_off_ratio: float | None = Field(default=None, gt=1)
-    """On current over off current; absent: the off current is zero."""
-    sigma_on_ratio: float | None = Field(default=None, ge=0, le=1)
-    """Standard deviation of the on current from cell to cell, relative to one LSB
-    (on current minus off current); drawn once per chip. Absent: no variation."""
-    sigma_off_ratio: float | None = Field(default=None, ge=0, le=1)
-    """The same for the off current; absent: ``sigma_on_ratio / on_off_ratio``."""
-
-    @model_validator(mode="after")
-    def _ideal_cells_do_not_vary(self) -> Self:
-        if self.model == "ideal" and (self.sigma_on_ratio or self.sigma_off_ratio):
-            raise ValueError(
-                "model 'ideal' has no variation; remove sigma_on_ratio and sigma_off_ratio, or "
-                "choose 'mram' or 'sram'"
-            )
-        return self
-
-
-class Crossbar(Config):
-    """An array of cells with word lines along the rows and bit lines along the columns."""
-
-    rows: int = Field(ge=1, le=65536)
-    """Word lines."""
-    cols: int = Field(ge=1, le=65536)
-    """Bit lines; a matrix column takes as many as its weights have bits."""
-    active_rows: int = Field(ge=1, le=65536)
-    """Word lines driven at once by one read; dummy word lines top up a shorter group."""
-    cell: Cell
-    """The cells of the array."""
-
-    @model_validator(mode="after")
-    def _active_rows_exist(self) -> Self:
-        if self.active_rows > self.rows:
-            raise ValueError(f"active_rows ({self.active_rows}) cannot exceed rows ({self.rows})")
-        return self
-
-
-class Weights(Config):
-    """How a stored operand is spread over cells."""
-
-    coding: Literal["twos_complement"]
-    """Slice ``b`` holds bit ``b``; the highest slice counts negatively."""
-    bits: int = Field(ge=2, le=16)
-    """Width of a stored operand, sign included."""
-
-
-class Inputs(Config):
-    """How a driven operand is spread over reads."""
-
-    coding: Literal["twos_complement", "unsigned"]
-    """Bit-plane ``b`` weighs ``2**b``; in two's complement the highest counts negatively. No scheme
-    yields unsigned operands yet, so a whole run takes two's complement."""
-    bits: int = Field(ge=1, le=16)
-    """Width of a driven operand, sign included: bit-planes per vector."""
-    bits_per_cycle: int = Field(ge=1, le=1)
-    """Bits driven at once on a word line; one so far: there is no DAC."""
-
-
-class ZeroSkipping(Config):
-    """Which zero input bits cost no read."""
-
-    model: ZeroSkippingModel
-    """Name of a scheme: ``pimsim list``."""
-
-
-class Adc(Config):
-    """Column converter of one macro; exactly one of ``levels`` and ``bits``."""
-
-    model: AdcModel
-    """Name of a converter model: ``pimsim list``."""
-    levels: int | None = Field(default=None, ge=2, le=65536)
-    """Number of output codes, ``0 .. levels - 1``."""
-    bits: int | None = Field(default=None, ge=1, le=16)
-    """Resolution: ``2**bits`` codes."""
-    columns_per_adc: int = Field(ge=1, le=65536)
-    """Columns that share one converter through a multiplexer."""
-    conversion_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
-    """One conversion; columns that share a converter follow each other."""
-    noise_ratio: float | None = Field(default=None, ge=0, le=1)
-    """Input-referred Gaussian noise of a conversion, rms, over full scale; absent: none."""
-    reference: Literal["fixed", "replica"]
-    """What the decision levels follow. Equal at the nominal corner, the only one modelled yet."""
-    trim: Literal["none", "nominal"]
-    """Offset and gain correction. Without such errors, not modelled yet, both are equal."""
-
-    @model_validator(mode="after")
-    def _one_resolution(self) -> Self:
-        if (self.levels is None) == (self.bits is None):
-            given = "neither" if self.levels is None else "both"
-            raise ValueError(f"give exactly one of 'levels' and 'bits', found {given}")
-        return self
-
-    @property
-    def codes(self) -> int:
-        """Number of output codes."""
-        return self.levels if self.levels is not None else 1 << (self.bits or 0)
-
-
-class Write(Config):
-    """How a writable macro takes operands at run time."""
-
-    port: Literal["row"]
-    """One word line of cells per write cycle."""
-    cycle_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
-    """One write cycle."""
-
-
-class Macro(Config):
-    """One crossbar with its periphery: drivers, converters, shift-and-add."""
-
-    writable: bool
-    """Whether operands computed at run time may live here."""
-    sync: Literal["plane", "vector"]
-    """When row blocks wait for each other: after every bit-plane, or after the whole vector.
-    Equal while no zero is skipped, as now."""
-    crossbar: Crossbar
-    """The array of cells."""
-    weights: Weights
-    """Coding of the stored operand."""
-    inputs: Inputs
-    """Coding of the driven operand."""
-    zero_skipping: ZeroSkipping
-    """What the controller skips."""
-    read_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
-    """Word-line activation until the columns can be sampled."""
-    adc: Adc
-    """Converters of the columns."""
-    write: Write | None = None
-    """How operands are written; only a writable macro has it."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.weights.bits > self.crossbar.cols:
-            raise ValueError(
-                f"weights.bits ({self.weights.bits}) need as many columns, crossbar.cols is "
-                f"{self.crossbar.cols}"
-            )
-        if self.adc.columns_per_adc > self.crossbar.cols:
-            raise ValueError(
-                f"adc.columns_per_adc ({self.adc.columns_per_adc}) cannot exceed crossbar.cols "
-                f"({self.crossbar.cols})"
-            )
-        if self.writable != (self.write is not None):
-            raise ValueError(
-                "a writable macro needs a 'write' section, a read-only one must not have it"
-            )
-        return self
-
-    @property
-    def lsb_per_code(self) -> int:
-        """Input steps between neighbouring codes: the smallest integer that covers the range.
-
-        With ``codes * lsb_per_code >= active_rows`` only the all-ones sum of a converter with
-        exactly ``active_rows`` codes saturates; it is then counted. One step is the current of one
-        conducting cell. [LSB]
-        """
-        return -(-self.crossbar.active_rows // self.adc.codes)
-
-    def accumulator_bits(self, rows: int) -> int:
-        """Width of any sum of ``rows`` products: inputs + weights + ceil(log2(rows)). [bit]"""
-        return self.inputs.bits + self.weights.bits + (rows - 1).bit_length()
-
-    @property
-    def logical_cols(self) -> int:
-        """Matrix columns that fit side by side with all their slices."""
-        return self.crossbar.cols // self.weights.bits
 
 
 class Unit(Config):
@@ -250,7 +107,18 @@ class Units(Config):
     gelu: Annotated[Unit, AfterValidator(_unit_for("gelu"))]
     """Elements between the two layers of the feed-forward part."""
     requantize: Annotated[Unit, AfterValidator(_unit_for("requantize"))]
-    """Rescaling of products and of residual additions."""
+    """Rescaling of products, residual additions, products of two tensors, ReLU."""
+    rms_norm: Annotated[Unit, AfterValidator(_unit_for("rms_norm"))] | None = None
+    """Rows of activations of Llama-like models; absent: the chip has no such unit."""
+    silu: Annotated[Unit, AfterValidator(_unit_for("silu"))] | None = None
+    """Gates of the feed-forward part of Llama-like models; absent: none."""
+    rotary: Annotated[Unit, AfterValidator(_unit_for("rotary"))] | None = None
+    """Rotary position embedding of queries and keys; absent: none."""
+
+    def present(self) -> dict[str, Unit]:
+        """Units that the chip has, by key, in the order of the file format."""
+        units = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: unit for name, unit in units.items() if unit is not None}
 
 
 class Buffer(Config):
@@ -314,22 +182,45 @@ class Mapping(Config):
     """An operation starts when those that it needs have finished all tokens."""
 
 
+class Override(Config):
+    """Another scheme for some products."""
+
+    ops: str = Field(min_length=1)
+    """Pattern for names of products in the traced graph; ``*`` stands for anything."""
+    scheme: SchemeModel
+    """Their scheme: one of plain integers, ``int8_dyadic`` or ``int4``."""
+
+
 class Numerics(Config):
     """Which integers stand for which reals."""
 
     scheme: SchemeModel
     """Name of a numerics scheme: ``pimsim list``."""
+    group: int | None = Field(default=None, ge=1, le=65536)
+    """Neighbours along a product's sum that share one shift; only of schemes that shift groups,
+    where it is 16 if absent."""
+    basis_bits: Literal[8, 16] | None = None
+    """Width of the integers from which such a scheme keeps the leading bits of activations; absent:
+    the scheme's own."""
+    observer: Literal["absolute_max", "percentile", "mse"] = "absolute_max"
+    """How the range of what crossbars multiply is chosen on the calibration samples: nothing
+    clipped, a share of the magnitudes kept, or the smallest mean square error."""
+    percentile_ratio: float | None = Field(default=None, ge=0.5, le=1.0)
+    """Share of the non-zero magnitudes that observer ``percentile`` keeps, such as 0.999."""
+    weight_scales: Literal["per_channel", "per_tensor"] = "per_channel"
+    """Static weights have one scale for each output channel, or one for all."""
 
+    overrides: tuple[Override, ...] = Field(default=(), strict=False)
+    """Products with operands of another scheme's width; the last pattern that matches counts."""
 
-class Pvt(Config):
-    """Process corner, supply and temperature of the run; the nominal corner so far."""
-
-    process: Literal["tt"]
-    """Corner of transistors; typical so far."""
-    supply_v: float = Field(ge=0.4, le=1.3)
-    """Supply of the digital logic; scales its energy."""
-    temperature_degc: float = Field(ge=25, le=25)
-    """Junction temperature; nominal so far."""
+    @model_validator(mode="after")
+    def _percentile_has_a_share(self) -> Self:
+        if (self.percentile_ratio is None) == (self.observer == "percentile"):
+            raise ValueError(
+                "observer 'percentile' and percentile_ratio, such as 0.999, go together; give both "
+                "or neither"
+            )
+        return self
 
 
 class CostModels(Config):
@@ -431,10 +322,10 @@ def ideal_parts(architecture: Architecture) -> tuple[str, ...]:
     ideal = []
     for name, macro in architecture.macros.items():
         cell, prefix = macro.crossbar.cell, f"macros.{name}"
-        parts = {
-            f"{prefix}.crossbar.cell.on_off_ratio": cell.on_off_ratio,
-            f"{prefix}.crossbar.cell.sigma_on_ratio": cell.sigma_on_ratio,
-            f"{prefix}.adc.noise_ratio": macro.adc.noise_ratio,
-        }
-        ideal += [path for path, value in parts.items() if value is None]
+        ideal += [f"{prefix}.crossbar.cell.{key}" for key in cell.absent_errors]
+        if macro.crossbar.wires is None:
+            ideal.append(f"{prefix}.crossbar.wires")
+        if macro.inputs.bits_per_cycle > 1 and macro.inputs.dac_inl_ratio is None:
+            ideal.append(f"{prefix}.inputs.dac_inl_ratio")
+        ideal += [f"{prefix}.adc.{key}" for key in macro.adc.absent_errors]
     return tuple(ideal)

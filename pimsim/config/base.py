@@ -4,19 +4,26 @@ Which question this module answers: *what does every configuration model promise
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from pimsim.errors import nearest
 from pimsim.registry import Registry
 
+PICOSECOND_NS: Final = 0.001
+"""Shortest time: one tick of the timing pass. [ns]"""
+
 
 class Config(BaseModel):
-    """Base of every configuration model: frozen, strict types, unknown keys are errors."""
+    """Base of every configuration model: frozen, strict and finite, unknown keys are errors."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
 

@@ -2,9 +2,10 @@
 
 Which question this module answers: *which file does the user mean by ``rap``?*
 
-A name is looked for as a path, then in each folder of ``$PIMSIM_PATH``, then among the bundled
-data, and the first place that has it wins. The data are inside the package when it was installed
-from a wheel, and beside it in a source tree. Names are flat: an architecture is called as its file
+A name is looked for as a path, then in each folder of ``$PIMSIM_PATH``, then (a workload) among
+those that build scripts put into ``$PIMSIM_CACHE``, then among the bundled data, and the first
+place that has it wins. The data are inside the package when it was installed from a wheel, and
+beside it in a source tree. Names are flat: an architecture is called as its file
 (``arch_configs/<name>.yaml``) or, for a published chip, as its folder
 (``arch_configs/published/<name>/chip.yaml``), a workload as its folder.
 """
@@ -20,6 +21,10 @@ from pimsim.errors import InputError, NotFoundError, nearest
 PATH_VARIABLE: Final = "PIMSIM_PATH"
 """Environment variable: folders, separated as in ``PATH``, that each hold ``arch_configs/`` and
 ``workloads/``, or architecture files and workload folders directly."""
+
+CACHE_VARIABLE: Final = "PIMSIM_CACHE"
+"""Environment variable: the folder for what is too large for the package and is built or fetched
+once, ``~/.cache/pimsim`` where it is not set."""
 
 _GRAPH_FILE: Final = "graph.json"
 _CHIP_FILE: Final = "chip.yaml"
@@ -123,13 +128,19 @@ def bundled_workloads() -> dict[str, Path]:
     return _named_in(_bundled_folders(_WORKLOAD), _WORKLOAD)
 
 
+def cache_folder() -> Path:
+    """Return the folder of ``$PIMSIM_CACHE``; it need not exist yet."""
+    named = os.environ.get(CACHE_VARIABLE, "")
+    return Path(named) if named else Path.home() / ".cache" / "pimsim"
+
+
 def known_architectures() -> dict[str, Path]:
     """Return every architecture that goes by a name, those of ``$PIMSIM_PATH`` included."""
     return _known(_ARCHITECTURE)
 
 
 def known_workloads() -> dict[str, Path]:
-    """Return every workload that goes by a name, those of ``$PIMSIM_PATH`` included."""
+    """Return every workload that goes by a name, in ``$PIMSIM_PATH``, cached or bundled."""
     return _known(_WORKLOAD)
 
 
@@ -169,6 +180,8 @@ def _exists(path: Path) -> bool:
 def _known(kind: _Kind) -> dict[str, Path]:
     """Everything of one kind by name; an earlier place hides the same name in a later one."""
     known = _named_in(_bundled_folders(kind), kind)
+    if kind is _WORKLOAD:
+        known |= _named_in([cache_folder() / kind.folder], kind)
     for place in reversed(_user_places()):
         known |= _named_in([place, place / kind.folder], kind)
     return dict(sorted(known.items()))

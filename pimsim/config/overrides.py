@@ -14,12 +14,14 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from pimsim.config import fields
-from pimsim.config.architecture import Adc
+from pimsim.config.converters import ADC_ALTERNATIVES, Adc
 from pimsim.config.document import Document, KeyPath, Place, Problem, dotted, parse, shown
 from pimsim.errors import ConfigError, nearest
 
-ALTERNATIVES: Final[Mapping[type[BaseModel], tuple[str, ...]]] = {Adc: ("levels", "bits")}
-"""Keys of a section that exclude each other: setting one removes the others."""
+ALTERNATIVES: Final[Mapping[type[BaseModel], tuple[tuple[str, ...], ...]]] = {
+    Adc: (("levels", "bits"), *ADC_ALTERNATIVES)
+}
+"""Groups of keys of a section that exclude each other: setting one removes the others."""
 
 _NULLS: Final = ("null", "Null", "NULL", "~")
 _SUGGESTIONS: Final = 3
@@ -145,8 +147,8 @@ def _holder(
 
 def _alternatives(annotation: object, key: str | int) -> tuple[str, ...]:
     model = fields.section(annotation)
-    group = ALTERNATIVES.get(model, ()) if model is not None else ()
-    return tuple(other for other in group if other != key) if key in group else ()
+    groups = ALTERNATIVES.get(model, ()) if model is not None else ()
+    return tuple(other for group in groups if key in group for other in group if other != key)
 
 
 def _leaf(path: KeyPath, content: object) -> str:

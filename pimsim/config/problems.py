@@ -150,6 +150,7 @@ def _says(text: str) -> Callable[[object, Mapping[str, Any]], str]:
 _WORDINGS: Final[Mapping[str, Callable[[object, Mapping[str, Any]], str]]] = {
     "int_type": _whole_number,
     "float_type": _number,
+    "finite_number": _says("must be a finite number"),
     "string_type": _text,
     "bool_type": _says("must be true or false"),
     "literal_error": _choice,

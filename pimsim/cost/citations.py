@@ -42,9 +42,12 @@ def bibtex(keys: Iterable[str]) -> str:
 # Part of the package: it never changes while it runs.
 @cache
 def known_entries() -> Mapping[str, str]:
-    """Return every entry of ``data/references.bib`` by key."""
-    text = (files("pimsim.cost") / "data" / "references.bib").read_text(encoding="utf-8")
-    return parse_entries(text)
+    """Return every entry of the cost and of the analog models' ``data/references.bib`` by key."""
+    texts = [
+        (files(package) / "data" / "references.bib").read_text(encoding="utf-8").strip()
+        for package in ("pimsim.cost", "pimsim.analog")
+    ]
+    return parse_entries("\n\n".join(texts))
 
 
 def parse_entries(text: str) -> Mapping[str, str]:

@@ -2,50 +2,23 @@
 
 Which question this module answers: *what is this constant, in which unit, and who says so?*
 
-A family is one file, ``data/<family>.csv``, with the columns of :data:`COLUMNS`. A name ends in
-its unit. A row of kind ``assumed`` may go without a citation; its ``reference`` and ``condition``
-then say what it was chosen from.
+A family is one file, ``data/<family>.csv``, with the columns of
+:data:`pimsim.parameters.COLUMNS`; its rules are those of :mod:`pimsim.parameters`.
 """
 
-import csv
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
 from typing import Final
 
-from pimsim.cost.sourced import KINDS_FROM_BEST, Sourced
-from pimsim.errors import InputError, NotFoundError, nearest
-from pimsim.records import Source
-from pimsim.units import UNIT_SUFFIXES
+from pimsim.cost.sourced import Sourced
+from pimsim.errors import NotFoundError, nearest
+from pimsim.parameters import COLUMNS, Parameter, parse
 
-COLUMNS: Final = (
-    "name",
-    "value",
-    "unit",
-    "node_nm",
-    "condition",
-    "reference",
-    "place",
-    "kind",
-    "citation_key",
-)
-"""Header of every file."""
+__all__ = ["COLUMNS", "FAMILIES", "Parameter", "constant", "family", "parse"]
 
 FAMILIES: Final = ("technology", "adc", "crossbar", "digital", "memory", "noc")
 """Every family there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One constant."""
-
-    name: str
-    value: float
-    unit: str
-    source: Source
 
 
 def family(name: str) -> Mapping[str, Parameter]:
@@ -56,7 +29,7 @@ def family(name: str) -> Mapping[str, Parameter]:
     NotFoundError
         If there is no such family.
     InputError
-        If the file breaks one of the rules of this module; the message names file and line.
+        If the file breaks one of those rules; the message names file and line.
 
     Examples
     --------
@@ -92,68 +65,3 @@ def constant(family_name: str, name: str) -> Sourced:
 def _load(name: str) -> Mapping[str, Parameter]:
     text = (files("pimsim.cost") / "data" / f"{name}.csv").read_text(encoding="utf-8")
     return parse(text, file=f"{name}.csv")
-
-
-def parse(text: str, *, file: str) -> Mapping[str, Parameter]:
-    """Read the text of one parameter file, checking every row.
-
-    Parameters
-    ----------
-    text
-        Comma-separated values with the header :data:`COLUMNS`.
-    file
-        Name for error messages.
-
-    Raises
-    ------
-    InputError
-        If the header is different, a cell is missing, a value is not a finite number, a unit or
-        kind is unknown, a name does not end in its unit or is repeated, or a row that is not
-        ``assumed`` has no citation key.
-    """
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise InputError(f"{file}:1: the header must be {','.join(COLUMNS)}")
-    parameters: dict[str, Parameter] = {}
-    for row in reader:
-        where = f"{file}:{reader.line_num}"
-        parameter = _parameter(row, where)
-        if parameter.name in parameters:
-            raise InputError(f"{where}: {parameter.name!r} is given twice")
-        parameters[parameter.name] = parameter
-    return MappingProxyType(parameters)
-
-
-def _parameter(row: Mapping[str, str], where: str) -> Parameter:
-    if len(row) != len(COLUMNS) or any(not isinstance(cell, str) for cell in row.values()):
-        raise InputError(f"{where}: a row must have exactly {len(COLUMNS)} cells")
-    name, unit, kind = row["name"], row["unit"], row["kind"]
-    if unit not in UNIT_SUFFIXES:
-        raise InputError(f"{where}: unknown unit {unit!r}{nearest(unit, UNIT_SUFFIXES)}")
-    if not name.endswith(f"_{unit}"):
-        raise InputError(f"{where}: the name {name!r} must end in its unit, '_{unit}'")
-    if kind not in KINDS_FROM_BEST:
-        raise InputError(f"{where}: unknown kind {kind!r}{nearest(kind, KINDS_FROM_BEST)}")
-    if not row["reference"] or not row["place"]:
-        raise InputError(f"{where}: {name!r} needs a reference and a place in it")
-    if kind != "assumed" and not row["citation_key"]:
-        raise InputError(f"{where}: {name!r} is {kind} and needs a citation_key")
-    source = Source(
-        reference=row["reference"],
-        place=row["place"],
-        kind=next(known for known in KINDS_FROM_BEST if known == kind),
-        node_nm=_number(row["node_nm"], where, "node_nm") if row["node_nm"] else None,
-        condition=row["condition"],
-        citation_key=row["citation_key"],
-    )
-    return Parameter(name, _number(row["value"], where, "value"), unit, source)
-
-
-def _number(text: str, where: str, column: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{where}: {column} must be a finite number, got {text!r}")
-    return value

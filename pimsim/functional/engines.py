@@ -3,7 +3,7 @@
 Which question this module answers: *what comes out of the macros for these operands?*
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, final
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from pimsim import analog, rng
 from pimsim.analog import DynamicCrossbars, MvmOutput, ProgrammedCrossbar
-from pimsim.config.architecture import Macro
+from pimsim.analog.pvt import of_chip
+from pimsim.config.architecture import Macro, Pvt
 from pimsim.errors import ModelRangeError, SimulationError
 from pimsim.mapping.mapped import MappedOp, Placement
+from pimsim.mapping.widths import macro_in_use
 from pimsim.records import MacroCounts
 
 _EXACT_FLOAT: Final = 1 << 53
@@ -31,6 +33,8 @@ class ProductOutput:
     """``None`` from an engine that has no macros."""
     service_cycles: NDArray[np.int32] | None
     """(vectors, row blocks); for dynamic operands vectors run over sample, head, token."""
+    read_cycles: Callable[[], NDArray[np.bool_]] | None = None
+    """Which reads took place, (vectors, planes, row groups); computed afresh on request."""
 
 
 class ProductEngine(Protocol):
@@ -54,13 +58,13 @@ class IdealEngine:
 
     def static(self, mapped: MappedOp, driven: NDArray[Any], first_vector: int) -> ProductOutput:
         """See :class:`ProductEngine`."""
-        return ProductOutput(_exact_matmul(driven, _weights(mapped)), None, None)
+        return ProductOutput(exact_matmul(driven, _weights(mapped)), None, None)
 
     def dynamic(
         self, mapped: MappedOp, driven: NDArray[Any], stored: NDArray[Any], first_vector: int
     ) -> ProductOutput:
         """See :class:`ProductEngine`."""
-        return ProductOutput(_exact_matmul(driven, stored), None, None)
+        return ProductOutput(exact_matmul(driven, stored), None, None)
 
 
 @final
@@ -71,6 +75,8 @@ class AnalogEngine:
     macros: dict[str, Macro]
     seed: int
     chip: int
+    pvt: Pvt | None = None
+    """Operating point of the design, from which this chip's own is drawn; ``None``: nominal."""
     _static: dict[str, ProgrammedCrossbar] = field(default_factory=dict)
     _dynamic: dict[str, DynamicCrossbars] = field(default_factory=dict)
 
@@ -79,8 +85,12 @@ class AnalogEngine:
         name, placement = mapped.op.name, _placement(mapped)
         with _naming(name, placement):
             if name not in self._static:
-                macro, key = self.macros[placement.macro], self._key(name, "cells")
-                self._static[name] = analog.program(_weights(mapped), macro, key)
+                macro = macro_in_use(self.macros[placement.macro], placement)
+                key = self._key(name, "cells")
+                weights, pvt = _weights(mapped), self._own_pvt()
+                self._static[name] = analog.program(
+                    weights, macro, key, pvt=pvt, converters=self._converters(placement)
+                )
             output = analog.mvm(
                 self._static[name], driven, self._key(name, "read_noise"), first_row=first_vector
             )
@@ -94,11 +104,13 @@ class AnalogEngine:
         with _naming(name, placement):
             if name not in self._dynamic:
                 self._dynamic[name] = analog.dynamic(
-                    self.macros[placement.macro],
+                    macro_in_use(self.macros[placement.macro], placement),
                     instances=placement.instances,
                     rows=placement.rows,
                     cols=placement.cols,
                     key=self._key(name, "cells"),
+                    pvt=self._own_pvt(),
+                    converters=self._converters(placement),
                 )
             output = analog.mvm_dynamic(
                 self._dynamic[name],
@@ -106,8 +118,20 @@ class AnalogEngine:
                 driven,
                 self._key(name, "read_noise"),
                 first_row=first_vector,
+                fresh=placement.fresh,
             )
         return _product(output, placement)
+
+    def _own_pvt(self) -> Pvt | None:
+        """Operating point of this chip, the same for everything on it."""
+        if self.pvt is None:
+            return None
+        return of_chip(self.pvt, rng.key(self.seed, "chip", self.chip))
+
+    def _converters(self, placement: Placement) -> int | None:
+        """Key of converters that other rows of the same macros use, too."""
+        shared = placement.shared_macros
+        return None if shared is None else self._key(shared, "converters")
 
     def _key(self, op: str, purpose: str) -> int:
         return rng.key(self.seed, "chip", self.chip, op, purpose)
@@ -124,7 +148,7 @@ def _naming(op: str, placement: Placement) -> Iterator[None]:
 
 def _product(output: MvmOutput, placement: Placement) -> ProductOutput:
     counts = replace(output.counts.macros[0], macro=placement.macro)
-    return ProductOutput(output.values, counts, output.service_cycles)
+    return ProductOutput(output.values, counts, output.service_cycles, output.read_cycles)
 
 
 def _weights(mapped: MappedOp) -> NDArray[np.int64]:
@@ -140,7 +164,7 @@ def _placement(mapped: MappedOp) -> Placement:
     return mapped.placement
 
 
-def _exact_matmul(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]:
+def exact_matmul(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.int64]:
     """Integer product through the floating-point unit where that is exact, else by integers."""
     bound = int(np.abs(a).max(initial=0)) * int(np.abs(b).max(initial=0)) * a.shape[-1]
     if bound < _EXACT_FLOAT:

@@ -1,32 +1,23 @@
-"""Noise draws of the compiled kernels: independent of each other, each belonging to one read."""
+"""Noise draws of the kernels: independent of each other, each belonging to one conversion."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pimsim import rng
-from pimsim.analog import blocks, dynamic, ideal_macro, kernels, mvm, mvm_dynamic, program
-from pimsim.analog.adc import transfer_of
-from pimsim.config.architecture import Macro
+from pimsim.analog import draws, dynamic, ideal_macro, kernels, mvm, mvm_dynamic, program
+from pimsim.analog.draws import Places
+from pimsim.analog.patterns import table_pays
+from pimsim.config.macros import Macro
 
-GOLDEN, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 KEY = rng.key(0, "chip", 0, "op", "read_noise")
 
 
-def mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser, written out once more for whole arrays."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(MIX_1)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(MIX_2)
-    return value ^ (value >> np.uint64(31))
-
-
 def uniforms(key: int, rows: int, counters: int) -> NDArray[np.float64]:
-    """Draws behind conversions ``counters`` of vectors ``rows``, centred, of variance 1."""
-    row_keys = mix(
-        mix(np.array([key], np.uint64)) + np.arange(rows, dtype=np.uint64) * np.uint64(GOLDEN)
-    )
-    states = row_keys[:, None] + np.arange(counters, dtype=np.uint64) * np.uint64(GOLDEN)
-    return ((mix(states) >> np.uint64(11)) / 2.0**53 - 0.5) * np.sqrt(12)
+    """Draws of ``counters`` columns for some vectors, centred, of variance 1."""
+    places = Places(groups=1, slices=1, cols=counters)
+    drawn = draws.uniforms(key, np.arange(rows), places, plane=0, group=0, position=0)
+    return (drawn / 2.0**53 - 0.5) * np.sqrt(12)
 
 
 def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -34,10 +25,43 @@ def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float((a * b).mean() * np.sqrt(a.size))
 
 
-def test_the_array_form_of_the_hash_is_the_kernels_hash():
-    with np.errstate(over="ignore"):
-        expected = mix(mix(np.array([KEY], np.uint64)) + np.uint64(5) * np.uint64(GOLDEN))
-    assert int(kernels.row_key_of(np.uint64(KEY), 5)) == int(expected[0])
+def test_the_kernels_hash_as_the_definition_says():
+    """Heads, tails and their places, for a product of several planes, groups, slices and words."""
+    places = Places(groups=3, slices=2, cols=11)
+    row_key = np.uint64(kernels.row_key_of(np.uint64(KEY), 5))
+    tail_key = np.uint64(kernels.tail_key_of(row_key))
+    words = np.zeros(places.words, np.uint64)
+    for plane, group, position in [(0, 0, 0), (1, 2, 1), (4, 1, 0)]:
+        first = places.first_word(plane, group, position)
+        kernels.draw_heads(row_key, first, words)
+        heads = words.view(np.uint16)
+        found = [
+            int(kernels.whole_draw(heads[c], tail_key, 4 * first + c)) for c in range(places.cols)
+        ]
+        drawn = draws.uniforms(
+            KEY, np.array([5]), places, plane=plane, group=group, position=position
+        )
+        assert found == drawn[0].tolist()
+
+
+def test_no_two_conversions_share_a_draw():
+    places = Places(groups=3, slices=2, cols=11)
+    everything = [
+        draws.uniforms(KEY, np.arange(4), places, plane=plane, group=group, position=position)
+        for plane in range(2)
+        for group in range(3)
+        for position in range(2)
+    ]
+    assert len(np.unique(np.array(everything))) == 4 * 11 * 2 * 3 * 2
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.003, 1.7])
+def test_compiled_and_plain_thresholds_of_noise_agree(sigma):
+    """To one part in 2**50, that of the libraries' error functions."""
+    distances = np.array([-9000, -4096, -100, -1, 0, 1, 5, 300, 4096, 20_000])
+    plain = draws.first_uniform_reaching(distances, sigma)
+    compiled = [int(kernels.first_draw_reaching(int(d), sigma * 4096)) for d in distances]
+    assert np.abs(plain.astype(np.float64) - np.array(compiled, np.float64)).max() <= 8
 
 
 def test_draws_are_uniform_and_uncorrelated():
@@ -46,26 +70,25 @@ def test_draws_are_uniform_and_uncorrelated():
     Lags stand for the next column, slice, row group and bit-plane of a macro of 8 slices of 8 to
     64 columns.
     """
-    with np.errstate(over="ignore"):
-        draws = uniforms(KEY, 400, 4096)
-        others = {
-            "chip": uniforms(rng.key(0, "chip", 1, "op", "read_noise"), 400, 4096),
-            "seed": uniforms(rng.key(1, "chip", 0, "op", "read_noise"), 400, 4096),
-            "next key": uniforms(KEY + 1, 400, 4096),
-        }
-    count = draws.size
-    assert abs(draws.mean()) < 5 / np.sqrt(count)
-    assert abs((draws**2).mean() - 1) < 5 * np.sqrt(0.8 / count)  # kurtosis of a uniform: 1.8
-    assert abs((draws**4).mean() - 1.8) < 5 * np.sqrt((9 - 1.8**2) / count)
-    energy = (draws**2 - 1) / np.sqrt(0.8)
+    drawn = uniforms(KEY, 400, 4096)
+    others = {
+        "chip": uniforms(rng.key(0, "chip", 1, "op", "read_noise"), 400, 4096),
+        "seed": uniforms(rng.key(1, "chip", 0, "op", "read_noise"), 400, 4096),
+        "next key": uniforms(KEY + 1, 400, 4096),
+    }
+    count = drawn.size
+    assert abs(drawn.mean()) < 5 / np.sqrt(count)
+    assert abs((drawn**2).mean() - 1) < 5 * np.sqrt(0.8 / count)  # kurtosis of a uniform: 1.8
+    assert abs((drawn**4).mean() - 1.8) < 5 * np.sqrt((9 - 1.8**2) / count)
+    energy = (drawn**2 - 1) / np.sqrt(0.8)
     for lag in (1, 8, 64, 512):
-        assert abs(correlation(draws[:, lag:], draws[:, :-lag])) < 5, lag
+        assert abs(correlation(drawn[:, lag:], drawn[:, :-lag])) < 5, lag
         assert abs(correlation(energy[:, lag:], energy[:, :-lag])) < 5, lag
     for lag in (1, 17, 68):
-        assert abs(correlation(draws[lag:], draws[:-lag])) < 5, lag
+        assert abs(correlation(drawn[lag:], drawn[:-lag])) < 5, lag
     for name, other in others.items():
-        assert abs(correlation(draws, other)) < 5, name
-        assert abs(correlation(draws[1:], other[:-1])) < 5, name
+        assert abs(correlation(drawn, other)) < 5, name
+        assert abs(correlation(drawn[1:], other[:-1])) < 5, name
 
 
 def noisy_macro(*, rows: int, cols: int, bits: int = 2, levels: int = 41) -> Macro:
@@ -109,13 +132,9 @@ def test_noise_of_columns_column_blocks_and_heads_is_uncorrelated():
 
 def test_a_table_is_used_only_where_its_sums_surely_fit_32_bits():
     """65,536 rows of 16-bit weights reach -2**31 with 9 codes; with 10 they might wrap around."""
-    fitting, wide = (
-        ideal_macro(
+    for levels, pays in ((9, True), (10, False)):
+        macro = ideal_macro(
             rows=65536, cols=16, active_rows=8, weight_bits=16, input_bits=16, adc_levels=levels
         )
-        for levels in (9, 10)
-    )
-    for macro, pays in ((fitting, True), (wide, False)):
         block = program(np.zeros((65536, 1), np.int64), macro, 1).blocks[0]
-        job = blocks.BlockJob(macro, transfer_of(macro), block, 65536, 1, KEY)
-        assert job.table_pays(1000) is pays
+        assert table_pays(block, 1000) is pays

@@ -13,6 +13,7 @@ def spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
     """Write a copy of rap.yaml in which ``old`` is replaced by ``new``, as ``chip.yaml``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PIMSIM_PATH", raising=False)
+    monkeypatch.setenv("PIMSIM_CACHE", str(tmp_path / "no cache"))
 
     def write(*changes: tuple[str, str]) -> Path:
         text = architecture_path("rap").read_text(encoding="utf-8")

@@ -91,7 +91,11 @@ def test_the_hash_sees_the_order_of_the_macros(tmp_path: Path) -> None:
 
 
 def test_what_the_file_leaves_out_is_listed_as_ideal() -> None:
-    assert ideal_parts(load_architecture("rap")) == ()
+    given = ideal_parts(load_architecture("rap"))
+    assert "macros.mram.crossbar.cell.drift" in given
+    assert "macros.mram.crossbar.wires" in given
+    assert "macros.sram.crossbar.cell.faults" in given
+    assert not any("on_off_ratio" in path or "noise_ratio" in path for path in given)
     quiet = load_architecture(
         "rap",
         overrides=[
@@ -99,10 +103,26 @@ def test_what_the_file_leaves_out_is_listed_as_ideal() -> None:
             "macros.sram.crossbar.cell.on_off_ratio=null",
         ],
     )
-    assert ideal_parts(quiet) == (
+    assert set(ideal_parts(quiet)) - set(given) == {
         "macros.mram.adc.noise_ratio",
         "macros.sram.crossbar.cell.on_off_ratio",
+    }
+    enough = load_architecture(
+        "rap",
+        overrides=[
+            "macros.mram.adc.full_scale_mv=400.0",
+            "macros.mram.adc.offset_sigma_mv=1.0",
+            "macros.mram.adc.reference=fixed",
+            "macros.mram.inputs.bits_per_cycle=2",
+        ],
     )
+    assert set(given) - set(ideal_parts(enough)) == {
+        "macros.mram.adc.offset_sigma_ratio",
+        "macros.mram.adc.tracking_ratio",
+    }
+    assert set(ideal_parts(enough)) - set(given) == {"macros.mram.inputs.dac_inl_ratio"}
+    faulty = load_architecture("rap", overrides=["macros.sram.crossbar.cell.faults={}"])
+    assert set(given) - set(ideal_parts(faulty)) == {"macros.sram.crossbar.cell.faults"}
 
 
 def test_static_weights_go_to_read_only_macros_and_dynamic_operands_to_writable_ones() -> None:

@@ -8,13 +8,15 @@ from pimsim.config import bundled
 from pimsim.errors import InputError, NotFoundError
 
 ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = sorted(path.parent.name for path in (ROOT / "workloads").glob("*/graph.json"))
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without $PIMSIM_PATH."""
+    """Run in an empty folder, without $PIMSIM_PATH and with nothing in the cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(bundled.PATH_VARIABLE, raising=False)
+    monkeypatch.setenv(bundled.CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -85,6 +87,32 @@ def test_folders_of_the_path_variable_are_searched_in_order(
     assert "mine" not in bundled.bundled_architectures()
 
 
+def test_the_cache_is_searched_after_the_path_variable_and_before_the_bundled_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ("workloads/built/graph.json", "workloads/vit_digits/graph.json")
+    cache = make(tmp_path / "cache", *files, "arch_configs/rap.yaml")
+    place = make(tmp_path / "place", "workloads/built/graph.json")
+    assert bundled.workload_path("built") == cache / "workloads/built"
+    assert bundled.workload_path("vit_digits") == cache / "workloads/vit_digits"
+    assert bundled.known_workloads()["built"] == cache / "workloads/built"
+    assert "built" not in bundled.bundled_workloads()
+    assert bundled.architecture_path("rap").parent == ROOT / "arch_configs"  # workloads alone
+    monkeypatch.setenv(bundled.PATH_VARIABLE, str(place))
+    assert bundled.workload_path("built") == place / "workloads/built"
+
+
+def test_the_cache_is_in_the_home_folder_unless_the_variable_names_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bundled.cache_folder() == tmp_path / "cache"
+    monkeypatch.setenv(bundled.CACHE_VARIABLE, "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert bundled.cache_folder() == tmp_path / "home" / ".cache" / "pimsim"
+    make(bundled.cache_folder(), "workloads/built/graph.json")
+    assert bundled.workload_path("built") == bundled.cache_folder() / "workloads/built"
+
+
 def test_a_path_beats_every_name(elsewhere: Path) -> None:
     make(elsewhere, "rap.yaml", "rap", "vit_digits/graph.json", "conventional/graph.json")
     assert bundled.architecture_path("rap") == Path("rap")
@@ -132,7 +160,10 @@ def test_an_unknown_architecture_names_the_nearest(name: str, message: str) -> N
             ),
         ),
         (".", "no workload is called '.', and the folder '.' here has no graph.json"),
-        ("x" * 300, f"no workload is called '{'x' * 300}'; known: vit_digits"),
+        (
+            "x" * 300,
+            f"no workload is called '{'x' * 300}'; known: {', '.join(SHIPPED)}",
+        ),
     ],
 )
 def test_an_unknown_workload_names_the_nearest(name: str, message: str) -> None:

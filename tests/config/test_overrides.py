@@ -56,6 +56,17 @@ def test_levels_replaces_bits() -> None:
     assert changed.macros["mram"].adc.bits is None
 
 
+def test_one_way_to_state_an_error_replaces_the_others() -> None:
+    for override, key in (("enob_bits=3.0", "enob_bits"), ("noise_mv=1.0", "noise_mv")):
+        changed = load_architecture(
+            "rap",
+            overrides=["macros.mram.adc.full_scale_mv=400.0", f"macros.mram.adc.{override}"],
+        )
+        adc = changed.macros["mram"].adc
+        assert adc.noise_ratio is None
+        assert getattr(adc, key) is not None
+
+
 def test_a_null_alternative_removes_nothing() -> None:
     assert load_architecture("rap", overrides=["macros.mram.adc.bits=null"]) == load_architecture(
         "rap"
@@ -158,7 +169,7 @@ BAD = [
         "units.softmax.model=ibert_gelu",
         (
             "units.softmax.model: 'ibert_gelu' is no digital unit for softmax; known: "
-            "fp32_softmax, ibert_softmax"
+            "fp16_softmax, fp32_softmax, fqvit_softmax, ibert_softmax, illm_softmax, ivit_softmax, softermax"
         ),
     ),
     (
@@ -207,6 +218,14 @@ CLASHING = [
         (
             "--set tile.macros={mram: 2}: tile.macros: undoes --set tile.macros.mram=1; "
             "keep one of them"
+        ),
+    ),
+    (
+        ("macros.mram.adc.offset_sigma_ratio=0.01", "macros.mram.adc.offset_sigma_mv=1.0"),
+        (
+            "--set macros.mram.adc.offset_sigma_mv=1.0: macros.mram.adc.offset_sigma_mv: excludes "
+            "'offset_sigma_ratio' of --set macros.mram.adc.offset_sigma_ratio=0.01; keep one of "
+            "them"
         ),
     ),
     (

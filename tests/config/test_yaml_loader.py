@@ -35,8 +35,10 @@ BAD_VALUES = [
         "      trim: nominal",
         "      colour: blue\n      trim: nominal",
         (
-            "macros.mram.adc.colour: unknown key 'colour'; known: bits, columns_per_adc, "
-            "conversion_time_ns, levels, model, noise_ratio, reference, trim"
+            "macros.mram.adc.colour: unknown key 'colour'; known: bits, calibrated, "
+            "capacitor_mismatch_ratio, clip_ratio, columns_per_adc, comparator_offset_mv, "
+            "comparator_offset_ratio, conversion_time_ns, dnl_sigma_mv, dnl_sigma_ratio, "
+            "enob_bits, full_scale_mv, gain_sigma_ratio, inl_mv, inl_ratio, levels and 11 more"
         ),
     ),
     (
@@ -178,7 +180,7 @@ BROKEN_RULES = [
         "      cols: 1024\n",
         "      cols: 4\n",
         "    weights:",
-        "macros.mram: weights.bits (8) need as many columns, crossbar.cols is 4",
+        "macros.mram: weights.bits (8) need 8 columns, crossbar.cols is 4",
     ),
     (
         "      columns_per_adc: 1 ",

@@ -1,0 +1,228 @@
+"""A macro, as an architecture file describes it: one crossbar with its periphery.
+
+Which question this module answers: *how are operands laid out on cells and reads, and what is
+summed where?*
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pimsim.config.base import PICOSECOND_NS, Config, known_in
+from pimsim.config.cells import Cell, Wires
+from pimsim.config.converters import Adc
+from pimsim.registry import ZERO_SKIPPING
+
+ZeroSkippingModel = Annotated[str, AfterValidator(known_in(ZERO_SKIPPING))]
+
+
+class Crossbar(Config):
+    """An array of cells with word lines along the rows and bit lines along the columns."""
+
+    rows: int = Field(ge=1, le=65536)
+    """Word lines."""
+    cols: int = Field(ge=1, le=65536)
+    """Bit lines; a matrix column takes as many as its weights have slices."""
+    active_rows: int = Field(ge=1, le=65536)
+    """Word lines driven at once by one read; dummy word lines top up a shorter group."""
+    cell: Cell
+    """The cells of the array."""
+    wires: Wires | None = None
+    """Resistance of word and bit lines; absent: none."""
+
+    @model_validator(mode="after")
+    def _active_rows_exist(self) -> Self:
+        if self.active_rows > self.rows:
+            raise ValueError(f"active_rows ({self.active_rows}) cannot exceed rows ({self.rows})")
+        return self
+
+
+class Weights(Config):
+    """How a stored operand is spread over cells."""
+
+    coding: Literal["twos_complement", "sign_magnitude", "differential", "offset"]
+    """``twos_complement``: the highest bit has a slice of its own that counts negatively.
+    ``sign_magnitude``: slices for positive and slices for negative weights, converted separately.
+    ``differential``: the same cells, but the two bit lines of a pair are subtracted before the
+    converter. ``offset``: ``2**(bits - 1)`` is added to every weight, and that many times the sum
+    of the inputs is subtracted digitally."""
+    bits: int = Field(ge=2, le=16)
+    """Width of a stored operand, sign included."""
+
+    def slices(self, cell_bits: int) -> int:
+        """Cells per weight.
+
+        Examples
+        --------
+        >>> [Weights(coding=coding, bits=8).slices(cell_bits=2)
+        ...  for coding in ("twos_complement", "sign_magnitude", "differential", "offset")]
+        [5, 8, 8, 4]
+        """
+        magnitude = -(-(self.bits - 1) // cell_bits)
+        if self.coding == "offset":
+            return -(-self.bits // cell_bits)
+        return magnitude + 1 if self.coding == "twos_complement" else 2 * magnitude
+
+
+class Inputs(Config):
+    """How a driven operand is spread over reads."""
+
+    coding: Literal["twos_complement", "sign_magnitude", "unsigned"]
+    """``twos_complement``: the highest bit takes a read of its own that counts negatively.
+    ``sign_magnitude``: positive and negative inputs are read one after the other. ``unsigned``: no
+    scheme yields unsigned operands yet, so a whole run takes one of the others."""
+    bits: int = Field(ge=1, le=16)
+    """Width of a driven operand, sign included."""
+    bits_per_cycle: int = Field(ge=1, le=8)
+    """Bits driven at once on a word line; more than one needs a DAC."""
+    dac_inl_ratio: float | None = Field(default=None, ge=-0.5, le=0.5)
+    """Largest deviation of a drive level from the straight line, a smooth bow, over the DAC's full
+    scale; positive: too much drive. Only with ``bits_per_cycle`` above 1."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.coding == "sign_magnitude" and self.bits < 2:
+            raise ValueError(f"bits ({self.bits}) must be at least 2 with coding '{self.coding}'")
+        if self.bits_per_cycle > self.bits:
+            raise ValueError(
+                f"bits_per_cycle ({self.bits_per_cycle}) cannot exceed bits ({self.bits})"
+            )
+        if self.dac_inl_ratio is not None and self.bits_per_cycle == 1:
+            raise ValueError(
+                "dac_inl_ratio: two drive levels always lie on a straight line; raise "
+                "bits_per_cycle or remove it"
+            )
+        return self
+
+    @property
+    def planes(self) -> int:
+        """Reads per vector and group of active rows.
+
+        Examples
+        --------
+        >>> [Inputs(coding=coding, bits=8, bits_per_cycle=2).planes
+        ...  for coding in ("twos_complement", "sign_magnitude", "unsigned")]
+        [5, 8, 4]
+        """
+        magnitude = -(-(self.bits - 1) // self.bits_per_cycle)
+        if self.coding == "unsigned":
+            return -(-self.bits // self.bits_per_cycle)
+        return magnitude + 1 if self.coding == "twos_complement" else 2 * magnitude
+
+
+class ZeroSkipping(Config):
+    """Which zero input bits cost no read."""
+
+    model: ZeroSkippingModel
+    """Name of a scheme: ``pimsim list``."""
+
+
+class Accumulate(Config):
+    """What is summed before the converter and what after it; rows always meet on the bit line."""
+
+    slices: Literal["digital", "charge"] = "digital"
+    """Slices of a weight: one conversion each, or summed in charge with their weights first."""
+    planes: Literal["digital", "charge"] = "digital"
+    """Input cycles of a vector: one conversion each, or summed in charge with their weights first.
+    Positive and negative passes of sign-magnitude inputs are never mixed."""
+    accumulator_bits: int | None = Field(default=None, ge=2, le=64)
+    """Width of the digital accumulator, sign included; a product that does not fit is an error.
+    Absent: as wide as any product of the macro's operands needs."""
+
+
+class Write(Config):
+    """How a writable macro takes operands at run time."""
+
+    port: Literal["row"]
+    """One word line of cells per write cycle."""
+    cycle_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
+    """One write cycle."""
+
+
+class Macro(Config):
+    """One crossbar with its periphery: drivers, converters, shift-and-add."""
+
+    writable: bool
+    """Whether operands computed at run time may live here."""
+    sync: Literal["plane", "vector"]
+    """When row blocks wait for each other: after every bit-plane, or after the whole vector.
+    Equal while no zero is skipped."""
+    crossbar: Crossbar
+    """The array of cells."""
+    weights: Weights
+    """Coding of the stored operand."""
+    inputs: Inputs
+    """Coding of the driven operand."""
+    zero_skipping: ZeroSkipping
+    """What the controller skips."""
+    accumulate: Accumulate = Accumulate()
+    """What is summed in charge and what digitally."""
+    read_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
+    """Word-line activation until the columns can be sampled."""
+    adc: Adc
+    """Converters of the columns."""
+    write: Write | None = None
+    """How operands are written; only a writable macro has it."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.slices > self.crossbar.cols:
+            raise ValueError(
+                f"weights.bits ({self.weights.bits}) need {self.slices} columns, crossbar.cols is "
+                f"{self.crossbar.cols}"
+            )
+        if self.adc.columns_per_adc > self.crossbar.cols:
+            raise ValueError(
+                f"adc.columns_per_adc ({self.adc.columns_per_adc}) cannot exceed crossbar.cols "
+                f"({self.crossbar.cols})"
+            )
+        if self.writable != (self.write is not None):
+            raise ValueError(
+                "a writable macro needs a 'write' section, a read-only one must not have it"
+            )
+        if self.accumulate.planes == "charge" and self.zero_skipping.model != "none":
+            raise ValueError(
+                "accumulate.planes 'charge' needs every input cycle, so zero_skipping.model must "
+                f"be 'none' (found '{self.zero_skipping.model}')"
+            )
+        return self
+
+    @property
+    def slices(self) -> int:
+        """Cells per weight, side by side on one word line."""
+        return self.weights.slices(self.crossbar.cell.bits)
+
+    @property
+    def planes(self) -> int:
+        """Reads per vector and group of active rows while no zero is skipped."""
+        return self.inputs.planes
+
+    @property
+    def slice_conversions(self) -> int:
+        """Conversions per matrix column, read and conversion of input cycles."""
+        pairs = 2 if self.weights.coding == "differential" else 1
+        if self.accumulate.slices == "digital":
+            return self.slices // pairs
+        return 2 if self.weights.coding == "sign_magnitude" else 1
+
+    @property
+    def plane_conversions(self) -> int:
+        """Conversions of one column per vector and group of active rows."""
+        if self.accumulate.planes == "digital":
+            return self.planes
+        return 2 if self.inputs.coding == "sign_magnitude" else 1
+
+    @property
+    def logical_cols(self) -> int:
+        """Matrix columns that fit side by side with all their slices."""
+        return self.crossbar.cols // self.slices
+
+    def accumulator_bits(self, rows: int) -> int:
+        """Width of the accumulator of products of ``rows`` rows: as declared, or as needed. [bit]
+
+        What any sum needs is ``inputs + weights + ceil(log2(rows))`` bits.
+        """
+        declared = self.accumulate.accumulator_bits
+        if declared is not None:
+            return declared
+        return self.inputs.bits + self.weights.bits + (rows - 1).bit_length()
