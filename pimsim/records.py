@@ -20,6 +20,10 @@ SourceKind = Literal["measured", "fitted", "published", "assumed"]
 
 RESULT_FORMAT_VERSION: Final = 1
 
+NATS_PER_TOKEN: Final = "nats_per_token"
+"""Metric of a language model: mean of ``-ln p(next token)``. A metric whose name ends in
+``_ratio`` reaches from 0 to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -33,7 +37,8 @@ class Source:
     node_nm: float | None = None
     condition: str = ""
     citation_key: str = ""
-    """Key of the BibTeX entry in ``pimsim/cost/data/references.bib``, empty for an assumption."""
+    """Key of the BibTeX entry in ``data/references.bib`` of the package that uses the number; empty
+    for an assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class MacroCounts:
     """Activations of at most ``active_rows`` word lines, summed over macros."""
     conversions: int = 0
     column_sum_histogram: tuple[int, ...] = ()
-    """How many conversions saw 0, 1, 2, ... conducting cells; length ``active_rows + 1``."""
+    """How many conversions saw 0, 1, 2, ... conducting cells; length ``active_rows + 1``. Cells and
+    word lines of several bits count in steps of the smallest current, and a conversion that sees
+    several bit lines or input cycles counts all of them."""
     driven_word_lines: int = 0
     dummy_word_lines: int = 0
     programmed_zeros: int = 0

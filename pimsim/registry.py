@@ -76,6 +76,7 @@ class Registry(Generic[T]):
         self.group = group
         self._entries: dict[str, T] = {}
         self._declared: dict[str, Declaration] = {}
+        self._unclaimed: set[str] = set()  # ours, and no plug-in's: asking again takes milliseconds
 
     def declare(self, name: str, target: str, summary: str, role: str | None = None) -> None:
         """Make ``name`` known without loading it.
@@ -128,6 +129,8 @@ class Registry(Generic[T]):
         RegistryError
             If two plug-ins, or a plug-in and pimsim, claim ``name``.
         """
+        if name in self._unclaimed:
+            return self._entries[name]
         plugins = [point for point in self._plugins() if point.name == name]
         ours = name in self._entries or name in self._declared
         if ours:
@@ -139,6 +142,7 @@ class Registry(Generic[T]):
             if name not in self._entries:
                 declared = self._declared[name]
                 self._entries[name] = getattr(import_module(declared.module), declared.attribute)
+            self._unclaimed.add(name)
             return self._entries[name]
         if len(plugins) > 1:
             claims = " and ".join(repr(point.value) for point in plugins)
@@ -229,9 +233,127 @@ for _role, _name, _target, _summary in (
         f"{_INT}.requantize:DyadicAdd",
         "residual addition on two dyadic scales",
     ),
+    (
+        "multiply",
+        "dyadic_multiply",
+        f"{_INT}.multiply:DyadicMultiply",
+        "product of two tensors on a dyadic scale",
+    ),
+    ("relu", "rectify", f"{_INT}.rectify:Rectify", "ReLU on codes"),
+    (
+        "elementwise",
+        "fp32_elementwise",
+        f"{_FLOAT}:Fp32Elementwise",
+        "floating-point addition, root, exponential, ... of single elements",
+    ),
+    (
+        "softmax",
+        "ivit_softmax",
+        f"{_INT}.ivit_softmax:IVitSoftmax",
+        "integer softmax, shift exponential (I-ViT Shiftmax)",
+    ),
+    (
+        "softmax",
+        "illm_softmax",
+        f"{_INT}.illm_softmax:ILlmSoftmax",
+        "integer softmax, 8-bit clipped distances (I-LLM)",
+    ),
+    (
+        "softmax",
+        "fqvit_softmax",
+        f"{_INT}.fqvit_softmax:FqVitSoftmax",
+        "integer softmax, 4-bit logarithms (FQ-ViT)",
+    ),
+    (
+        "softmax",
+        "softermax",
+        f"{_INT}.softermax:Softermax",
+        "integer softmax, base 2, online maximum (Softermax)",
+    ),
+    (
+        "gelu",
+        "table_gelu",
+        f"{_INT}.table_activation:TableGelu",
+        "GELU by look-up table and chords",
+    ),
+    (
+        "layer_norm",
+        "ivit_layer_norm",
+        f"{_INT}.ivit_layer_norm:IVitLayerNorm",
+        "integer LayerNorm, ten fixed Newton steps (I-ViT)",
+    ),
+    (
+        "layer_norm",
+        "fqvit_layer_norm",
+        f"{_INT}.fqvit_layer_norm:FqVitLayerNorm",
+        "integer LayerNorm, power-of-two factors (FQ-ViT)",
+    ),
+    (
+        "requantize",
+        "shift_requantize",
+        f"{_INT}.shift_requantize:ShiftRequantize",
+        "shift, round, saturate",
+    ),
+    (
+        "requantize",
+        "emsb_q",
+        f"{_INT}.leading_one:emsb_q",
+        "bits below a token's leading one (RAP eMSB-Q)",
+    ),
+    (
+        "requantize",
+        "qrazor_sdr",
+        f"{_INT}.leading_one:qrazor_sdr",
+        "4 bits below a group's leading one, rounded (QRazor)",
+    ),
+    (
+        "requantize",
+        "quartz_lzs",
+        f"{_INT}.leading_one:quartz_lzs",
+        "4 bits below a block's leading one, cut (QuaRTZ)",
+    ),
+    (
+        "silu",
+        "table_silu",
+        f"{_INT}.table_activation:TableSilu",
+        "SiLU by look-up table and chords",
+    ),
+    (
+        "gelu",
+        "ivit_gelu",
+        f"{_INT}.ivit_activations:IVitGelu",
+        "integer GELU, shift exponential (I-ViT ShiftGELU)",
+    ),
+    (
+        "silu",
+        "ibert_silu",
+        f"{_INT}.ibert_silu:IBertSilu",
+        "integer SiLU, 2nd-order i-exp (I-BERT)",
+    ),
+    (
+        "silu",
+        "ivit_silu",
+        f"{_INT}.ivit_activations:IVitSilu",
+        "integer SiLU, shift exponential (I-ViT)",
+    ),
+    (
+        "rms_norm",
+        "ibert_rms_norm",
+        f"{_INT}.ibert_rms_norm:IBertRmsNorm",
+        "integer RMSNorm, Newton root",
+    ),
+    (
+        "rotary",
+        "table_rotary",
+        f"{_INT}.table_rotary:TableRotary",
+        "rotary embedding, integer sines and cosines",
+    ),
     ("softmax", "fp32_softmax", f"{_FLOAT}:Fp32Softmax", "floating-point softmax"),
     ("gelu", "fp32_gelu", f"{_FLOAT}:Fp32Gelu", "floating-point GELU"),
     ("layer_norm", "fp32_layer_norm", f"{_FLOAT}:Fp32LayerNorm", "floating-point LayerNorm"),
+    ("rms_norm", "fp32_rms_norm", f"{_FLOAT}:Fp32RmsNorm", "floating-point RMSNorm"),
+    ("silu", "fp32_silu", f"{_FLOAT}:Fp32Silu", "floating-point SiLU"),
+    ("rotary", "fp32_rotary", f"{_FLOAT}:Fp32Rotary", "floating-point rotary embedding"),
     ("add", "fp32_add", f"{_FLOAT}:Fp32Add", "floating-point residual addition"),
     (
         "requantize",
@@ -241,6 +363,9 @@ for _role, _name, _target, _summary in (
     ),
 ):
     UNITS.declare(_name, _target, _summary, _role)
+    if _name.startswith("fp32_"):
+        _half = _target.replace(":Fp32", ":Fp16"), f"{_summary}, half precision"
+        UNITS.declare(_name.replace("fp32_", "fp16_"), *_half, _role)
 SCHEMES.declare(
     "int8_dyadic", "pimsim.quantization.int8_dyadic:quantize", "integer-only INT8, dyadic rescaling"
 )
@@ -249,10 +374,45 @@ SCHEMES.declare(
     "pimsim.quantization.int8_dqq:quantize",
     "INT8 products between floating-point dequantize and quantize",
 )
+for _name, _target, _summary in (
+    ("int4", "int4:quantize", "4-bit operands of products, all else as int8_dyadic"),
+    (
+        "qrazor_w4a4",
+        "group_shift:quantize",
+        "QRazor: 4-bit weights and activations with a shift per group, 8-bit keys and values",
+    ),
+    (
+        "qrazor_w4a8",
+        "group_shift:quantize",
+        "QRazor: 4-bit weights with a shift per group, 8-bit activations, keys and values",
+    ),
+    (
+        "qrazor_w4a4kv4",
+        "group_shift:quantize",
+        "QRazor: 4-bit weights, activations, keys and values with a shift per group",
+    ),
+    (
+        "quartz_w4a4",
+        "group_shift:quantize",
+        "QuaRTZ: 4-bit windows of 8-bit weights and activations, a shift per group",
+    ),
+    (
+        "float32",
+        "float32:quantize",
+        "reference: products in floating point, which no crossbar can execute",
+    ),
+):
+    SCHEMES.declare(_name, f"pimsim.quantization.{_target}", _summary)
 ADC_MODELS.declare(
-    "flash", "pimsim.analog.adc:linear_transfer", "linear flash: one comparator per code step"
+    "flash",
+    "pimsim.analog.decision_levels:flash",
+    "flash: one comparator per code step, each with its offset",
 )
-ADC_MODELS.declare("sar", "pimsim.analog.adc:linear_transfer", "linear successive approximation")
+ADC_MODELS.declare(
+    "sar",
+    "pimsim.analog.decision_levels:sar",
+    "successive approximation on binary-weighted capacitors",
+)
 CELL_MODELS.declare(
     "mram",
     "pimsim.analog.cells:gaussian_variation",
@@ -261,12 +421,23 @@ CELL_MODELS.declare(
 CELL_MODELS.declare(
     "sram", "pimsim.analog.cells:gaussian_variation", "8T SRAM cell, written at run time"
 )
-CELL_MODELS.declare("ideal", "pimsim.analog.cells:no_variation", "cell without variation")
-ZERO_SKIPPING.declare(
-    "none",
-    "pimsim.analog.zero_skipping:dense_read_cycles",
-    "every row group of every bit-plane is read",
+CELL_MODELS.declare(
+    "reram",
+    "pimsim.analog.cells:gaussian_variation",
+    "resistive (filamentary) cell, read-only at run time",
 )
+CELL_MODELS.declare(
+    "pcm",
+    "pimsim.analog.cells:gaussian_variation",
+    "phase-change cell, read-only at run time",
+)
+CELL_MODELS.declare("ideal", "pimsim.analog.cells:no_variation", "cell without variation")
+for _name, _summary in (
+    ("none", "every row group of every bit-plane is read"),
+    ("value", "row groups whose inputs are all zero are not read"),
+    ("bit", "row groups whose bits of the plane are all zero are not read"),
+):
+    ZERO_SKIPPING.declare(_name, f"pimsim.analog.zero_skipping:{_name.upper()}", _summary)
 TIMING_UNITS.declare(
     "mesh", "pimsim.timing.noc:Mesh", "2-D mesh, XY routing, one resource per link"
 )

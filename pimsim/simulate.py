@@ -11,10 +11,11 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from pimsim.errors import InputError, MappingError, QuantizationError, SimulationError
+from pimsim.request import Progress, Request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,28 +23,18 @@ if TYPE_CHECKING:
     from pimsim.config.architecture import Architecture
     from pimsim.functional import FunctionalRun
     from pimsim.mapping import MappedWorkload
+    from pimsim.quantization import Observer, Statistics
     from pimsim.records import Accuracy, CostBreakdown, Result, Timeline
     from pimsim.summarize import ChipRun
     from pimsim.workload import Workload
 
-DEFAULT_SAMPLES_MAX: Final = 512
-"""Evaluation samples that a run takes when none are asked for, if the workload has so many."""
 DEFAULT_CHIPS: Final = 3
 DEFAULT_COMPARE: Final = ("conventional",)
 
+_REFERENCE_ELEMENTS_MAX: Final = 1 << 26
+"""Elements of the largest tensor of one chunk of the float32 reference: bounds memory."""
+
 _log = logging.getLogger("pimsim.simulate")
-
-
-class Progress(Protocol):
-    """What a run tells about how far it is."""
-
-    def stage(self, name: str, total: int | None) -> None:
-        """A new stage begins, with ``total`` steps if known."""
-        ...
-
-    def advance(self, n: int = 1) -> None:
-        """``n`` steps of the stage are done."""
-        ...
 
 
 def simulate(
@@ -55,6 +46,8 @@ def simulate(
     seed: int = 0,
     batch: int = 1,
     seq: int | None = None,
+    phase: str | None = None,
+    context: int | None = None,
     threads: int | None = None,
     overrides: Sequence[str] = (),
     compare: Sequence[str] = DEFAULT_COMPARE,
@@ -82,6 +75,11 @@ def simulate(
     seq
         Tokens per input, for workloads with a dimension ``seq``; with samples, as many as they
         have.
+    phase
+        ``"prefill"`` or ``"decode"`` of a causal decoder; the whole model when absent.
+    context
+        Tokens of the cache: those that a prefill fills it with, or those that a decoding step finds
+        in it. They are on the chip already, in the cells of the products that use them.
     threads
         Threads of the compiled kernels; results do not depend on it.
     overrides
@@ -114,7 +112,9 @@ def simulate(
     from pimsim.config.architecture import Architecture as ArchitectureModel
     from pimsim.summarize import RunSettings, assemble
     from pimsim.workload import Workload as WorkloadType
+    from pimsim.workload.checks import check_weights
     from pimsim.workload.files import load
+    from pimsim.workload.runs import Wanted, at_sizes, in_phase
 
     if isinstance(architecture, ArchitectureModel):
         if overrides:
@@ -122,9 +122,19 @@ def simulate(
         chip = architecture
     else:
         chip = load_architecture(architecture, overrides=overrides)
-    work = workload if isinstance(workload, WorkloadType) else load(workload_path(workload))
-    request = _Request(work, samples, chips, seed, batch, seq, tuple(overrides), progress)
+    if isinstance(workload, WorkloadType):
+        work = workload
+        if not work.shape_only:
+            check_weights(work, f"workload {work.name!r}")
+    else:
+        work = load(workload_path(workload), values=True)
+    work = in_phase(work, Wanted(phase, context, seq, samples))
+    if phase is not None:
+        seq = None  # the phase has fixed it
+    request = Request(work, samples, chips, seed, batch, seq, tuple(overrides), progress)
     request.check()
+    work = at_sizes(work, request.dims)
+    request = replace(request, workload=work)
     opponents = [load_architecture(name) for name in compare]
     with _threads(threads) as used:
         simulation = _Simulation(request)
@@ -144,126 +154,13 @@ def simulate(
     return assemble(settings, run, others, missing)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What was asked for."""
-
-    workload: "Workload"
-    samples: int | None
-    chips: int
-    seed: int
-    batch: int
-    seq: int | None
-    overrides: tuple[str, ...]
-    progress: Progress | None
-
-    def check(self) -> None:
-        """Raise for numbers that no run can have."""
-        for name, value, least in (
-            ("samples", self.samples, 1),
-            ("chips", self.chips, 1),
-            ("seed", self.seed, 0),
-            ("batch", self.batch, 1),
-            ("seq", self.seq, 1),
-        ):
-            if value is not None and value < least:
-                raise InputError(f"{name} must be {least} or more, got {value}")
-        if self.workload.shape_only:
-            if self.samples is not None:
-                raise InputError(
-                    f"workload {self.workload.name!r} has shapes only, no samples to take "
-                    f"{self.samples} from"
-                )
-        else:
-            self._check_samples()
-        _ = self.dims  # raises where a dimension is unknown or out of range
-
-    def _check_samples(self) -> None:
-        name = self.workload.name
-        if self.available == 0:
-            raise InputError(
-                f"workload {name!r} has weights but no evaluation samples; add evaluation.<input> "
-                "to its samples.safetensors, or trace it without weights for time and cost alone"
-            )
-        if self.sample_count > self.available:
-            raise InputError(
-                f"samples = {self.sample_count}, but workload {name!r} has {self.available} "
-                "evaluation samples; ask for fewer"
-            )
-        if self.batch > self.available:
-            raise InputError(
-                f"batch = {self.batch}, but workload {name!r} has {self.available} evaluation "
-                "samples; ask for a smaller batch"
-            )
-        rest = self.sample_count % self.batch
-        if rest:
-            near = {self.sample_count - rest, self.sample_count - rest + self.batch}
-            whole = " or ".join(str(n) for n in sorted(near) if 0 < n <= self.available)
-            raise InputError(
-                f"samples = {self.sample_count} is not a whole number of batches of {self.batch}; "
-                f"take {whole}"
-            )
-        found = self._sample_dims().get("seq")
-        if found is not None and self.seq not in (None, found):
-            raise InputError(
-                f"seq = {self.seq}, but the evaluation samples of workload {name!r} have {found} "
-                "tokens; leave seq out"
-            )
-
-    def _sample_dims(self) -> dict[str, int]:
-        """Numbers that the evaluation samples give the symbolic dimensions, the batch apart."""
-        from pimsim.workload.reference import bind_inputs
-
-        workload = self.workload
-        if workload.shape_only or workload.samples is None:
-            return {}
-        arrays = [workload.samples.evaluation[name] for name in workload.inputs]
-        dims = bind_inputs(workload, arrays)
-        return {name: size for name, size in dims.items() if name != "batch"}
-
-    @property
-    def available(self) -> int:
-        """Evaluation samples that the workload brings along."""
-        samples = self.workload.samples
-        return 0 if samples is None or self.workload.shape_only else samples.count
-
-    @property
-    def sample_count(self) -> int:
-        """Samples to evaluate: asked for, or all up to the default, in whole batches."""
-        if self.samples is not None:
-            return self.samples
-        count = min(self.available, DEFAULT_SAMPLES_MAX)
-        return count - count % self.batch if count >= self.batch else count
-
-    @property
-    def dims(self) -> dict[str, int]:
-        """Numbers of the workload's symbolic dimensions."""
-        wanted = self._sample_dims()
-        if self.batch > 1 or "batch" in self.workload.dims:
-            wanted["batch"] = self.batch
-        if self.seq is not None:
-            wanted["seq"] = self.seq
-        return {"batch": 1, **self.workload.bind(**wanted)}
-
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Report a new stage."""
-        _log.info("%s", name)
-        if self.progress is not None:
-            self.progress.stage(name, total)
-
-    def advance(self, n: int) -> None:
-        """Report steps done."""
-        if self.progress is not None:
-            self.progress.advance(n)
-
-
 @dataclass(slots=True)
 class _Simulation:
     """Runs the passes, keeping what does not depend on the chip."""
 
-    request: _Request
+    request: Request
     wall_times_s: dict[str, float] = field(default_factory=dict)
-    _statistics: dict[str, float] | None = None
+    _statistics: "dict[Observer, Statistics]" = field(default_factory=dict)
     _reference: "NDArray[Any] | None" = None
 
     def run(self, architecture: "Architecture") -> "ChipRun":
@@ -272,7 +169,8 @@ class _Simulation:
         from pimsim.summarize import ChipRun
         from pimsim.timing.replay import replay
 
-        mapped = self._mapped(architecture)
+        mapped = self._with_ranges(self._mapped(architecture))
+        architecture = mapped.architecture
         accuracy, functional = self._values(mapped)
         with self._timed(f"{architecture.name}: timing"):
             times = service_times(architecture)
@@ -298,16 +196,29 @@ class _Simulation:
     def _mapped(self, architecture: "Architecture") -> "MappedWorkload":
         from pimsim.cost import chip_cost
         from pimsim.mapping import map_workload
-        from pimsim.quantization import calibrate, quantize
+        from pimsim.quantization import Observer, calibrate, quantize
 
         workload = self.request.workload
         with self._timed(f"{architecture.name}: calibrate, quantize and map"):
             for variant in architecture.cost.variants:  # refuse now, not after the long passes
                 chip_cost(architecture, variant)
-            if self._statistics is None and not workload.shape_only:
-                self._statistics = calibrate(workload)
-            quantized = quantize(workload, architecture, self._statistics)
+            observer, statistics = Observer.of(architecture.numerics), None
+            if not workload.shape_only:
+                if observer not in self._statistics:
+                    self._statistics[observer] = calibrate(workload, observer)
+                statistics = self._statistics[observer]
+            quantized = quantize(workload, architecture, statistics)
             return map_workload(quantized, architecture, self.request.dims)
+
+    def _with_ranges(self, mapped: "MappedWorkload") -> "MappedWorkload":
+        """Converter ranges that are to be calibrated are, before any value is measured."""
+        from pimsim.functional import freeze_ranges
+
+        samples = self.request.workload.samples
+        if samples is None or self.request.workload.shape_only:
+            return mapped
+        with self._timed(f"{mapped.architecture.name}: converter ranges"):
+            return freeze_ranges(mapped, samples.calibration)
 
     def _values(self, mapped: "MappedWorkload") -> "tuple[Accuracy | None, FunctionalRun]":
         from pimsim.functional import (
@@ -332,13 +243,14 @@ class _Simulation:
         for chip in range(request.chips):
             title = f"{name}: analog chip {chip + 1} of {request.chips}"
             with self._timed(title, count * products):
-                engine = AnalogEngine(mapped.architecture.macros, request.seed, chip)
+                chosen = mapped.architecture
+                engine = AnalogEngine(chosen.macros, request.seed, chip, chosen.pvt)
                 runs.append(execute(mapped, inputs, engine, advance=request.advance))
         answers = Answers(
             self._float32(inputs), ideal.outputs[output], [run.outputs[output] for run in runs]
         )
         labels = None if samples.labels is None else samples.labels[:count]
-        return measure(answers, labels), runs[0]
+        return measure(answers, labels, request.workload.task), runs[0]
 
     def _float32(self, inputs: "Mapping[str, NDArray[Any]]") -> "NDArray[Any]":
         """Outputs of the float32 reference, computed once for all chips."""
@@ -349,9 +261,10 @@ class _Simulation:
 
             workload = self.request.workload
             output, parts = workload.outputs[0], []
+            step = _reference_chunk(workload, self.request.dims)
             with self._timed("float32 reference"):
-                for start in range(0, self.request.sample_count, 64):
-                    chunk = [inputs[name][start : start + 64] for name in workload.inputs]
+                for start in range(0, self.request.sample_count, step):
+                    chunk = [inputs[name][start : start + step] for name in workload.inputs]
                     parts.append(reference.run(workload, *chunk)[output])
             self._reference = np.concatenate(parts)
         return self._reference
@@ -364,10 +277,27 @@ class _Simulation:
         self.wall_times_s[name] = time.perf_counter() - started
 
 
+def _reference_chunk(workload: "Workload", dims: "Mapping[str, int]") -> int:
+    """Samples that the float32 reference runs together: 64, fewer where their tensors are large."""
+    from pimsim.workload.shapes import elements
+
+    one = {**dims, "batch": 1}
+    largest = max(
+        elements(spec.shape, one)
+        for spec in workload.tensors.values()
+        if spec.kind not in ("weight", "constant")
+    )
+    return max(1, min(64, _REFERENCE_ELEMENTS_MAX // largest))
+
+
 def _check_agreement(
     mapped: "MappedWorkload", functional: "FunctionalRun", timeline: "Timeline"
 ) -> None:
-    """Reads and movement are counted twice, on independent paths; a difference is a bug of ours."""
+    """Reads and movement are counted twice, on independent paths; a difference is a bug of ours.
+
+    Where zeros are skipped, reads depend on the sample, and timing replays the first one only.
+    """
+    macros = mapped.architecture.macros
     moved = {op.op.name: op.moved for op in mapped.ops}
     for counts in functional.counts:
         if timeline.moved[counts.op] != moved[counts.op]:
@@ -376,7 +306,8 @@ def _check_agreement(
                 f"{timeline.moved[counts.op]}; please report this"
             )
         for macro in counts.macros:
-            if macro.reads != timeline.reads[counts.op] * counts.inferences:
+            dense = macros[macro.macro].zero_skipping.model == "none"
+            if dense and macro.reads != timeline.reads[counts.op] * counts.inferences:
                 raise SimulationError(
                     f"op {counts.op!r}: {macro.reads} reads in {counts.inferences} inferences, "
                     f"timing counted {timeline.reads[counts.op]} in one; please report this"

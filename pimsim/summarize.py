@@ -126,7 +126,12 @@ class _Assembly:
             counts=run.functional.counts,
             costs=run.costs,
             timeline=run.timeline,
-            notes=(*run.architecture.notes, *self._assumptions(), *self.missing),
+            notes=(
+                *run.architecture.notes,
+                *run.architecture.pvt.notes,
+                *self._assumptions(),
+                *self.missing,
+            ),
         )
 
     def _assumptions(self) -> tuple[str, ...]:
@@ -261,8 +266,8 @@ def _models(architecture: Architecture) -> dict[str, str]:
         models[f"{name}.cell"] = macro.crossbar.cell.model
         models[f"{name}.adc"] = macro.adc.model
         models[f"{name}.zero_skipping"] = macro.zero_skipping.model
-    for function in type(architecture.units).model_fields:
-        models[f"units.{function}"] = getattr(architecture.units, function).model
+    for function, unit in architecture.units.present().items():
+        models[f"units.{function}"] = unit.model
     chosen = architecture.cost.variants[architecture.cost.default]
     for role in type(chosen).model_fields:
         models[f"cost.{role}"] = getattr(chosen, role)

@@ -40,11 +40,11 @@ def _check_one(file: str) -> str:
     path = Path(file)
     architectures, workloads = known_architectures(), known_workloads()
     if (path / "graph.json").is_file() or (path.is_dir() and file not in architectures):
-        return f"workload {load(path).name}"
+        return f"workload {load(path, values=True).name}"
     if path.exists() or file in architectures:
         return f"architecture {_checked_architecture(file)}"
     if file in workloads:
-        return f"workload {load(workloads[file]).name}"
+        return f"workload {load(workloads[file], values=True).name}"
     raise NotFoundError(
         f"{file}: no such file, folder or name{nearest(file, [*architectures, *workloads])}"
     )

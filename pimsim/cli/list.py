@@ -57,7 +57,7 @@ class _Model:
 def list_known(output_format: Format = OutputFormat.TABLE) -> None:
     """List architectures, workloads and models.
 
-    One line each. Those in the folders of $PIMSIM_PATH are included.
+    One line each. What is in $PIMSIM_PATH and $PIMSIM_CACHE is included.
     """
     from pimsim.config import bundled
     from pimsim.registry import REGISTRIES

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import pimsim
-from pimsim.cli import check, run, show
+from pimsim.cli import check, quantize, run, show, trace
 from pimsim.cli import list as listing
 from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
 from pimsim.errors import PimsimError
@@ -89,6 +89,8 @@ def pimsim_command(
 
 
 app.command("run")(run.run)
+app.command("trace")(trace.trace)
+app.command("quantize")(quantize.quantize)
 app.command("list")(listing.list_known)
 app.command("show")(show.show)
 app.command("check")(check.check)

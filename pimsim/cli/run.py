@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,13 @@ from pimsim.cli.options import Format, OutputFormat, at_least
 
 if TYPE_CHECKING:
     from pimsim.records import Result
+
+
+class Phase(StrEnum):
+    """Phases of a decoder."""
+
+    PREFILL = "prefill"
+    DECODE = "decode"
 
 
 def run(
@@ -59,6 +67,21 @@ def run(
         int | None,
         typer.Option(metavar="N", callback=at_least(1), help="Tokens per input (dimension 'seq')."),
     ] = None,
+    phase: Annotated[
+        Phase | None,
+        typer.Option(
+            help="Phase of a decoder: prefill takes in a prompt, decode yields one more token.",
+            show_default="the whole model",
+        ),
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            callback=at_least(1),
+            help="Tokens that prefill fills the cache with, or that decode finds in it.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -87,7 +110,10 @@ def run(
     if quiet and verbose:
         raise typer.BadParameter("--quiet and --verbose exclude each other")
     overrides = tuple(set_ or ())
-    folder = output or Path("pimsim-out") / f"{_label(workload)}-{_chip_name(arch, overrides)}"
+    label = "-".join(
+        [_label(workload), *([phase.value] if phase else []), *([str(context)] if context else [])]
+    )
+    folder = output or Path("pimsim-out") / f"{label}-{_chip_name(arch, overrides)}"
 
     from pimsim import report, simulate
 
@@ -106,6 +132,8 @@ def run(
                 seed=seed,
                 batch=batch,
                 seq=seq,
+                phase=None if phase is None else phase.value,
+                context=context,
                 threads=threads,
                 overrides=overrides,
                 progress=bar,

@@ -8,7 +8,7 @@ here. Whatever does not fit in a column is wrapped, never cut.
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pimsim.records import Accuracy, Baseline, Result
+from pimsim.records import NATS_PER_TOKEN, Accuracy, Baseline, Result
 
 WIDTH: Final = 100
 MIN_WIDTH: Final = 80
@@ -41,6 +41,17 @@ def show(result: Result, folder: Path | None = None) -> None:
     folder
         Where its files are, for the last line.
     """
+    print_parts(lambda width: _parts(result, folder, paired=width == WIDTH))
+
+
+def print_parts(parts: Callable[[int], Sequence[RenderableType]]) -> None:
+    """Print to stdout as wide as the screen is, within bounds.
+
+    Parameters
+    ----------
+    parts
+        Called with the width, returns what to print.
+    """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")  # where ± or µ cannot be encoded it becomes ?, not an error
@@ -48,7 +59,7 @@ def show(result: Result, folder: Path | None = None) -> None:
     width = max(MIN_WIDTH, min(WIDTH, screen.width)) if screen.is_terminal else WIDTH
     console = Console(file=sys.stdout, highlight=False, markup=False, width=width)
     with console.capture() as captured:
-        for part in _parts(result, folder, paired=width == WIDTH):
+        for part in parts(width):
             console.print(part)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
@@ -118,7 +129,7 @@ def _header(result: Result) -> Text:
     )
     if result.accuracy is not None:
         text.append(
-            f"\n{_count(manifest.samples, 'sample')}, {_count(manifest.chips, 'chip')}, "
+            f"\n{count(manifest.samples, 'sample')}, {count(manifest.chips, 'chip')}, "
             f"seed {manifest.seed}",
             style="not bold",
         )
@@ -131,33 +142,42 @@ def _accuracy(result: Result) -> RenderableType:
     accuracy = result.accuracy
     if accuracy is None:
         return Text("shape-only: no accuracy")
-    write = _metric_writer(accuracy)
+    write = metric_writer(accuracy)
     # `standard_deviation` is the report's, so that the screen and result.json agree.
     from pimsim.report.document import standard_deviation
 
     spread = ""
     if len(accuracy.analog) > 1:
         spread = f" ± {write(standard_deviation(accuracy.analog))}"
-    title = f"accuracy ({accuracy.metric.removesuffix('_ratio')})"
-    table = _pairs(title)
-    table.add_row("float32", write(accuracy.float32))
-    table.add_row("integer, ideal chip", write(accuracy.integer))
-    table.add_row(
-        f"analog, {_count(len(accuracy.analog), 'chip')}",
-        f"{write(_mean(accuracy.analog))}{spread}",
-    )
+    table = _pairs(f"accuracy ({accuracy.metric.removesuffix('_ratio').replace('_', ' ')})")
+    chips = f"analog, {count(len(accuracy.analog), 'chip')}"
+    for run, value, deviation in (
+        ("float32", accuracy.float32, ""),
+        ("integer, ideal chip", accuracy.integer, ""),
+        (chips, _mean(accuracy.analog), spread),
+    ):
+        table.add_row(run, f"{write(value)}{deviation}{_perplexity(accuracy, value)}")
     table.add_row("same answer as float32", percent(accuracy.agreement_ratio, 2))
-    table.add_row("logit SNR", _decibels(accuracy.logit_snr_db))
+    table.add_row("logit SNR", decibels(accuracy.logit_snr_db))
     return table
 
 
-def _metric_writer(accuracy: Accuracy) -> Callable[[float], str]:
+def _perplexity(accuracy: Accuracy, value: float) -> str:
+    """What a score of a language model means, in the field's other unit."""
+    if accuracy.metric != NATS_PER_TOKEN:
+        return ""
+    return f" (perplexity {quantity(math.exp(value))})"
+
+
+def metric_writer(accuracy: Accuracy) -> Callable[[float], str]:
+    """Return what writes a value of the metric: a percentage, or a plain number."""
     if accuracy.metric.endswith("_ratio"):
         return lambda value: percent(value, 2)
     return quantity
 
 
-def _decibels(value_db: float) -> str:
+def decibels(value_db: float) -> str:
+    """Write a ratio of powers; that of something exact has no decibels."""
     return "exact" if math.isinf(value_db) and value_db > 0 else f"{value_db:.1f} dB"
 
 
@@ -181,7 +201,7 @@ def _contributors(
     """The largest parts and what is left; the shares sum to 100 %."""
     total = math.fsum(breakdown.values())
     ranked = sorted(breakdown.items(), key=lambda part: (-part[1], part[0]))
-    table = _table(f"{what} ({percent(assumed_ratio, 0)} assumed)", unit, "share")
+    table = plain_table(f"{what} ({percent(assumed_ratio, 0)} assumed)", unit, "share")
     top, rest = ranked[:TOP_CONTRIBUTORS], ranked[TOP_CONTRIBUTORS:]
     if rest:
         top.append((f"{len(rest)} more", math.fsum(value for _, value in rest)))
@@ -191,7 +211,7 @@ def _contributors(
 
 
 def _cost_variants(result: Result) -> Table:
-    table = _table("cost model", "µJ", "mm²", "TOPS/W")
+    table = plain_table("cost model", "µJ", "mm²", "TOPS/W")
     for variant in result.cost_variants:
         table.add_row(
             variant.name,
@@ -205,12 +225,12 @@ def _cost_variants(result: Result) -> Table:
 def _comparison(result: Result) -> Table:
     """One row per machine; the ratios are its time and energy per input over this chip's."""
     accuracy = result.accuracy
-    write = quantity if accuracy is None else _metric_writer(accuracy)
+    write = quantity if accuracy is None else metric_writer(accuracy)
     mean = None if accuracy is None else _mean(accuracy.analog)
     batch = result.manifest.batch
     time_us, energy_uj = result.latency_us / batch, result.energy_uj / batch
     columns = ("accuracy", "latency µs", "× time", "µJ/input", "× energy")
-    table = _table("compared with", *columns)
+    table = plain_table("compared with", *columns)
     table.add_row(
         f"this run: {result.architecture_name}, {result.scheme}, batch {batch}",
         write(mean) if mean is not None else "",
@@ -271,12 +291,13 @@ def _pair(
 
 
 def _pairs(title: str) -> Table:
-    table = _table(title, "")
+    table = plain_table(title, "")
     table.columns[1].justify = "right"
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def plain_table(title: str, *columns: str) -> Table:
+    """Return a table without frame: a column of names under ``title``, then numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     table.add_column(title, overflow="fold")
     for column in columns:
@@ -284,5 +305,12 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> count(1, "chip"), count(1200, "sample")
+    ('1 chip', '1,200 samples')
+    """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,10 +8,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pimsim.config.architecture import Adc, Architecture, Buffer, CostModels, Macro
+from pimsim.config.architecture import Adc, Architecture, Buffer, CostModels, Unit
 from pimsim.cost.adc import ConverterCost
 from pimsim.cost.crossbar import CrossbarCost
 from pimsim.cost.digital import DigitalCosts, shift_add_area_um2
+from pimsim.cost.groups import (
+    compression_area_um2,
+    macro_addition_um2,
+    widest_accumulator_bits,
+)
 from pimsim.cost.memory import BufferCost
 from pimsim.cost.noc import NocCost
 from pimsim.cost.sourced import Sourced
@@ -19,9 +24,6 @@ from pimsim.cost.technology import OperatingPoint
 from pimsim.cost.unit_hardware import built_hardware, unit_area_um2
 from pimsim.errors import ModelRangeError, NotFoundError, nearest
 from pimsim.registry import COST_MODELS
-
-UNIT_FUNCTIONS = ("softmax", "layer_norm", "gelu", "requantize")
-"""Keys of ``Architecture.units``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,20 @@ def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
         point=point,
         macros={
             name: _macro_cost(
-                name, macro, variant=variant, models=models, point=point, shift_adds=shift_adds
+                name,
+                architecture,
+                variant=variant,
+                models=models,
+                point=point,
+                shift_adds=shift_adds,
             )
-            for name, macro in architecture.macros.items()
+            for name in architecture.macros
         },
         shift_adds=shift_adds,
         unit_operations=unit_operations,
         unit_areas_um2={
-            function: _unit_area_um2(architecture, function, unit_operations)
-            for function in UNIT_FUNCTIONS
+            function: _unit_area_um2(function, unit, architecture, unit_operations)
+            for function, unit in architecture.units.present().items()
         },
         tile_buffer=_buffer_cost("tile.buffer", architecture.tile.buffer, variant, models, point),
         global_buffer=_buffer_cost(
@@ -121,13 +128,16 @@ def converter_model(adc: Adc, models: CostModels) -> str:
 
 def _macro_cost(
     name: str,
-    macro: Macro,
+    architecture: Architecture,
     *,
     variant: str,
     models: CostModels,
     point: OperatingPoint,
     shift_adds: DigitalCosts,
 ) -> MacroCost:
+    macro = architecture.macros[name]
+    groups = macro_addition_um2(name, macro, architecture, shift_adds)
+    shift_add = shift_add_area_um2(macro, shift_adds)
     model = converter_model(macro.adc, models)
     with _naming(f"macros.{name}.adc", f"{variant}.{macro.adc.model}_adc", model):
         converter = COST_MODELS[model](macro.adc, point)
@@ -136,8 +146,19 @@ def _macro_cost(
         converter=converter,
         converter_model=model,
         converters=-(-macro.crossbar.cols // macro.adc.columns_per_adc),
-        shift_add_area_um2=shift_add_area_um2(macro, shift_adds),
+        shift_add_area_um2=shift_add if groups is None else shift_add + groups,
     )
+
+
+def _unit_area_um2(
+    function: str, unit: Unit, architecture: Architecture, costs: DigitalCosts
+) -> Sourced:
+    widest = widest_accumulator_bits(architecture)
+    area = unit_area_um2(built_hardware(unit.model, accumulator_bits=widest), unit.lanes, costs)
+    if function != "requantize":
+        return area
+    compression = compression_area_um2(architecture, unit.lanes, costs)
+    return area if compression is None else area + compression
 
 
 def _buffer_cost(
@@ -155,8 +176,3 @@ def _naming(place: str, role: str, model: str) -> Iterator[None]:
         yield
     except ModelRangeError as error:
         raise ModelRangeError(f"{place}: cost.variants.{role} names {model!r}: {error}") from None
-
-
-def _unit_area_um2(architecture: Architecture, function: str, costs: DigitalCosts) -> Sourced:
-    unit = getattr(architecture.units, function)
-    return unit_area_um2(built_hardware(unit.model), unit.lanes, costs)

@@ -42,7 +42,7 @@ _ISAAC_NM: Final = 32.0
 _TABLE_BITS: Final = 32.0
 _SHIFT_ADD_BITS: Final = 16.0
 _WIDEST_OPERATION_BITS: Final = 128
-_SINGLE_PRECISION_BITS: Final = 32
+_FLOAT_BITS: Final = (16, 32)
 
 
 class OperationLike(Protocol):
@@ -79,7 +79,7 @@ class DigitalCosts:
         kind
             A key of :data:`KINDS`.
         width_bits
-            Width of the wider operand, 1 to 128; 32 for floating point. [bit]
+            Width of the wider operand, 1 to 128; 16 or 32 for floating point. [bit]
 
         Raises
         ------
@@ -104,10 +104,10 @@ class DigitalCosts:
         if kind not in KINDS:
             raise ModelRangeError(f"no cost for operation {kind!r}{nearest(kind, KINDS)}")
         floating = kind.startswith("fp_") or kind == "convert"
-        if floating and width_bits != _SINGLE_PRECISION_BITS:
+        if floating and width_bits not in _FLOAT_BITS:
             raise ModelRangeError(
-                f"operation {kind!r} has a cost at {_SINGLE_PRECISION_BITS} bit only, got "
-                f"{width_bits}"
+                f"operation {kind!r} has a cost at {' and '.join(map(str, _FLOAT_BITS))} bit only, "
+                f"got {width_bits}"
             )
         if not 1 <= width_bits <= _WIDEST_OPERATION_BITS:
             raise ModelRangeError(
@@ -181,6 +181,39 @@ def shift_add_area_um2(macro: Macro, costs: DigitalCosts) -> Sourced:
     )
 
 
+def group_shift_add_area_um2(macro: Macro, costs: DigitalCosts, *, places: int) -> Sourced:
+    """Area of what one macro needs beside it where groups of rows share shifts.
+
+    Every converter, or every matrix column where they are fewer, has a shift-and-add of the wide
+    accumulator and an adder for the two shifts; every further column needs a wide register of its
+    own.
+
+    Parameters
+    ----------
+    macro
+        With the planes and slices that the operands need.
+    costs
+        Of digital operations.
+    places
+        Farthest that a sum is shifted. [bit]
+
+    Notes
+    -----
+    The shifts of static weights lie beside the macro, too; where and at what cost is not modelled.
+
+    Returns
+    -------
+    Sourced
+        Area. [µm²]
+    """
+    converters = -(-macro.crossbar.cols // macro.adc.columns_per_adc)
+    adders = min(converters, macro.logical_cols)
+    width = macro.accumulator_bits(macro.crossbar.rows) + places
+    each = costs.shift_add(width).area_um2 + costs.shift_add(places.bit_length()).area_um2
+    spare = costs.register(width).area_um2 * float(macro.logical_cols - adders)
+    return each * float(adders) + spare
+
+
 def _add(costs: DigitalCosts, width_bits: int) -> OperationCost:
     share = width_bits / _TABLE_BITS
     return OperationCost(
@@ -225,18 +258,16 @@ def _divide(costs: DigitalCosts, width_bits: int) -> OperationCost:
 
 
 def _fp_add(costs: DigitalCosts, width_bits: int) -> OperationCost:
-    del width_bits  # single precision
     return OperationCost(
-        costs.energy_of("add_fp32_energy_pj", _HOROWITZ_NM),
-        costs.area_of("add_fp32_area_um2", _HOROWITZ_NM),
+        costs.energy_of(f"add_fp{width_bits}_energy_pj", _HOROWITZ_NM),
+        costs.area_of(f"add_fp{width_bits}_area_um2", _HOROWITZ_NM),
     )
 
 
 def _fp_multiply(costs: DigitalCosts, width_bits: int) -> OperationCost:
-    del width_bits  # single precision
     return OperationCost(
-        costs.energy_of("multiply_fp32_energy_pj", _HOROWITZ_NM),
-        costs.area_of("multiply_fp32_area_um2", _HOROWITZ_NM),
+        costs.energy_of(f"multiply_fp{width_bits}_energy_pj", _HOROWITZ_NM),
+        costs.area_of(f"multiply_fp{width_bits}_area_um2", _HOROWITZ_NM),
     )
 
 
@@ -248,7 +279,7 @@ def _fp_divide(costs: DigitalCosts, width_bits: int) -> OperationCost:
 
 
 def _fp_exp(costs: DigitalCosts, width_bits: int) -> OperationCost:
-    """Polynomial after range reduction: six multiply-adds and one conversion."""
+    """Polynomial after range reduction: six multiply-adds and one conversion, in either width."""
     multiply_adds = constant("digital", "exponential_multiply_adds_ratio")
     multiply, add = _fp_multiply(costs, width_bits), _fp_add(costs, width_bits)
     convert = _convert(costs, width_bits)
@@ -283,5 +314,5 @@ KINDS: Final[Mapping[str, Callable[[DigitalCosts, int], OperationCost]]] = Mappi
         "convert": _convert,
     }
 )
-"""Every operation that has a cost. ``fp_*`` and ``convert`` are single precision; a floating
+"""Every operation that has a cost. ``fp_*`` and ``convert`` are of 16 or 32 bits; a floating
 comparison costs an integer one, a root a division."""

@@ -21,7 +21,8 @@ the time of gating itself.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pimsim.cost.chip import UNIT_FUNCTIONS, ChipCost, MacroCost, chip_cost
+from pimsim.analog.coding import load_max
+from pimsim.cost.chip import ChipCost, MacroCost, chip_cost
 from pimsim.cost.service_times import service_times
 from pimsim.cost.sourced import Sourced, total
 from pimsim.cost.technology import logic_leakage_mw
@@ -210,18 +211,23 @@ def _spend_macro(ledger: _Ledger, chip: ChipCost, counts: ActionCounts, macro: M
         spend("write", energy, models.crossbar, "write_bit", bits)
 
 
-def _driven_cells(op: str, macro: MacroCounts, chip: ChipCost) -> tuple[int, int]:
-    """Cells that conducted and driven cells that did not, over all conversions."""
-    histogram = macro.column_sum_histogram
-    active = chip.architecture.macros[macro.macro].crossbar.active_rows
-    if sum(histogram) != macro.conversions or len(histogram) not in (0, active + 1):
+def _driven_cells(op: str, macro: MacroCounts, chip: ChipCost) -> tuple[float, float]:
+    """Fully conducting cells and driven cells that did not, over all conversions.
+
+    Shares of an on current, from cells or word lines of several bits, count as shares of a cell.
+    """
+    histogram, kind = macro.column_sum_histogram, chip.architecture.macros[macro.macro]
+    if sum(histogram) != macro.conversions or len(histogram) not in (0, load_max(kind) + 1):
         raise SimulationError(
             f"op {op!r}, macro {macro.macro!r}: a column-sum histogram of {len(histogram)} entries "
-            f"and {sum(histogram)} counts does not fit {active} active rows and "
+            f"and {sum(histogram)} counts does not fit {kind.crossbar.active_rows} active rows and "
             f"{macro.conversions} conversions"
         )
-    on = sum(conducting * number for conducting, number in enumerate(histogram))
-    return on, active * macro.conversions - on
+    load = sum(conducting * number for conducting, number in enumerate(histogram))
+    per_cell = ((1 << kind.crossbar.cell.bits) - 1) * ((1 << kind.inputs.bits_per_cycle) - 1)
+    on = load if per_cell == 1 else load / per_cell
+    lines = kind.slices // kind.slice_conversions * (kind.planes // kind.plane_conversions)
+    return on, kind.crossbar.active_rows * lines * macro.conversions - on
 
 
 def _spend_unit(
@@ -232,10 +238,10 @@ def _spend_unit(
     unit: UnitCounts,
 ) -> None:
     hardware = mapped.op(counts.op).op.hardware
-    if hardware is None or unit.function not in UNIT_FUNCTIONS:
+    if hardware is None or unit.function not in chip.unit_areas_um2:
         raise SimulationError(
             f"op {counts.op!r}: counts of unit {unit.function!r}, but the operation declares no "
-            f"hardware of one of {', '.join(UNIT_FUNCTIONS)}"
+            f"hardware of one of {', '.join(chip.unit_areas_um2)}"
         )
     terms = []
     rows = 0.0
@@ -338,7 +344,7 @@ def _spend_reading_leakage(ledger: _Ledger, chip: ChipCost, counts: Sequence[Act
 
 def _spend_unit_leakage(ledger: _Ledger, chip: ChipCost, timeline: Timeline) -> None:
     """Leakage of each kind of digital unit, for as long as its instances work."""
-    busy_ps = dict.fromkeys(UNIT_FUNCTIONS, 0)
+    busy_ps = dict.fromkeys(chip.unit_areas_um2, 0)
     for index, (name, kind) in enumerate(
         zip(timeline.resources, timeline.resource_classes, strict=True)
     ):
@@ -386,8 +392,8 @@ def _areas(chip: ChipCost) -> Iterator[tuple[str, Sourced, str]]:
         instances = tiles * architecture.tile.macros.get(name, 0)
         if instances:
             yield from _macro_areas(name, macro, chip, instances)
-    for function in UNIT_FUNCTIONS:
-        yield f"units.{function}", chip.unit_areas_um2[function] * tiles, models.units
+    for function, area_um2 in chip.unit_areas_um2.items():
+        yield f"units.{function}", area_um2 * tiles, models.units
     yield "tile_buffer", chip.tile_buffer.area_um2 * tiles, models.buffer
     yield "global_buffer", chip.global_buffer.area_um2, models.buffer
     yield "noc", chip.noc.area_per_tile_um2 * tiles, models.noc

@@ -43,8 +43,10 @@ def service_times(architecture: Architecture) -> ServiceTimes:
     -----
     All columns are sampled at the end of ``read_time_ns``. A shared converter works through the
     held samples while the next read settles, so reads follow each other every
-    ``max(read_time_ns, columns_per_adc * conversion_time_ns)``. Not modelled: the conversions after
-    the last read of a vector, which no next read hides.
+    ``max(read_time_ns, conversions * conversion_time_ns)`` with one conversion for each of the
+    ``columns_per_adc`` columns, or for each pair or weight whose columns are summed before the
+    converter. Not modelled: the conversions after the last read of a vector, which no next read
+    hides; the conversions saved where input cycles are summed in charge.
     """
     macros = architecture.macros
     kinds: Mapping[str, SourceKind] = MappingProxyType(dict.fromkeys(RESOURCE_CLASSES, "assumed"))
@@ -65,5 +67,6 @@ def service_times(architecture: Architecture) -> ServiceTimes:
 
 
 def _read_ps(macro: Macro) -> int:
-    shared_ns = macro.adc.columns_per_adc * macro.adc.conversion_time_ns
+    conversions = -(-macro.adc.columns_per_adc * macro.slice_conversions // macro.slices)
+    shared_ns = conversions * macro.adc.conversion_time_ns
     return ps_from_ns(max(macro.read_time_ns, shared_ns))

@@ -11,6 +11,7 @@ residual additions in the requantization unit.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -25,18 +26,22 @@ from pimsim.workload.graph import Op
 WIDE_BITS: Final = 16
 ACCUMULATOR_BITS: Final = 32
 LONGEST_NORMALIZED_ROW: Final = 1024
-"""Channels whose gain and bias the LayerNorm unit stores at a time."""
+"""Channels whose gain and bias the LayerNorm and RMSNorm units store at a time."""
+WIDEST_HEAD: Final = 128
+"""Channels whose cosines and sines the rotary unit holds at a time, those of one position."""
 NOMINAL_SCALE: Final = 0.01
 """Stands for the scale of the logits, which no operation count depends on."""
 
 
-def built_hardware(model: str) -> UnitHardware:
+def built_hardware(model: str, *, accumulator_bits: int = ACCUMULATOR_BITS) -> UnitHardware:
     """Return the hardware of a unit as it is built into a tile.
 
     Parameters
     ----------
     model
         Name in :data:`pimsim.registry.UNITS`.
+    accumulator_bits
+        Widest accumulator that a requantization unit takes. [bit]
 
     Raises
     ------
@@ -50,6 +55,8 @@ def built_hardware(model: str) -> UnitHardware:
     >>> built_hardware("ibert_gelu").passes
     1
     """
+    if model in _REQUANTIZATION:
+        return _REQUANTIZATION[model](accumulator_bits)
     if model in _BUILT:
         return _BUILT[model]()
     hardware = getattr(UNITS[model], "built_hardware", None)
@@ -80,20 +87,25 @@ def unit_area_um2(hardware: UnitHardware, lanes: int, costs: DigitalCosts) -> So
 
     Notes
     -----
-    One operator per lane for every operation on an element, one for the whole unit for every kind
-    and width of operation on a row, one SRAM bit per bit of table; operators include the register
-    of their result.
+    One operator per lane for every operation on an element, one per group of lanes for every
+    operation on a group, one for the whole unit for every kind and width of operation on a row, one
+    SRAM bit per bit of table; operators include the register of their result.
     """
     per_lane = total(
         costs.operation(operation.kind, operation.width_bits).area_um2 * float(count)
         for operation, count in hardware.per_element
     )
+    per_group = total(
+        costs.operation(operation.kind, operation.width_bits).area_um2 * float(count)
+        for operation, count in hardware.per_group
+    )
+    groups = -(-lanes // hardware.group_size)
     serial = total(
         costs.operation(operation.kind, operation.width_bits).area_um2
         for operation in dict(hardware.per_row)
     )
     tables = bit_area_um2(costs.point) * float(hardware.table_bits)
-    return per_lane * float(lanes) + serial + tables
+    return per_lane * float(lanes) + per_group * float(groups) + serial + tables
 
 
 def _softmax() -> UnitHardware:
@@ -119,12 +131,12 @@ def _layer_norm() -> UnitHardware:
     ).hardware
 
 
-def _requantize() -> UnitHardware:
+def _requantize(accumulator_bits: int) -> UnitHardware:
     from pimsim.integer.requantize import DyadicAdd, DyadicRequantize
 
     one = 1 << 14
     rescale = DyadicRequantize(
-        multiplier=one, shift=14, input_bits=ACCUMULATOR_BITS, output_bits=WIDE_BITS
+        multiplier=one, shift=14, input_bits=accumulator_bits, output_bits=WIDE_BITS
     )
     add = DyadicAdd(
         multipliers=(one, one), shifts=(14, 14), input_bits=(WIDE_BITS,) * 2, output_bits=WIDE_BITS
@@ -132,32 +144,57 @@ def _requantize() -> UnitHardware:
     return _serving_all(rescale.hardware, add.hardware)
 
 
-def _fp32_softmax() -> UnitHardware:
-    from pimsim.quantization.float_units import Fp32Softmax
+def _rms_norm() -> UnitHardware:
+    from pimsim.integer.ibert_rms_norm import IBertRmsNorm
 
-    return Fp32Softmax(op=_bare_op("softmax")).hardware
-
-
-def _fp32_gelu() -> UnitHardware:
-    from pimsim.quantization.float_units import Fp32Gelu
-
-    return Fp32Gelu(op=_bare_op("gelu")).hardware
+    gain = (1,) * LONGEST_NORMALIZED_ROW
+    return IBertRmsNorm(gain=gain, epsilon=1, input_bits=WIDE_BITS).hardware
 
 
-def _fp32_layer_norm() -> UnitHardware:
-    from pimsim.quantization.float_units import Fp32LayerNorm
+def _rotary() -> UnitHardware:
+    from pimsim.integer.table_rotary import TableRotary
 
-    return Fp32LayerNorm(op=_bare_op("layer_norm"), gain=(), bias=()).hardware
+    return TableRotary(
+        positions=1,
+        length=WIDEST_HEAD,
+        fraction_bits=14,
+        input_bits=WIDE_BITS,
+        output_bits=WIDE_BITS,
+    ).hardware
 
 
-def _fp32_requantize() -> UnitHardware:
-    from pimsim.quantization.float_units import Fp32Add, Fp32Requantize
+def _floating(model: str) -> UnitHardware:
+    """A floating-point function, whose work depends on no operand."""
+    _, _, kind = model.partition("_")
+    constants = {"layer_norm": ("gain", "bias"), "rms_norm": ("gain",)}.get(kind, ())
+    hardware: UnitHardware = UNITS[model](
+        op=_bare_op(kind), **dict.fromkeys(constants, ())
+    ).hardware
+    return hardware
 
+
+def _floating_requantize(model: str) -> UnitHardware:
+    """Dequantize, quantize and add.
+
+    In half precision it is no smaller: accumulators are scaled in single precision, and the
+    narrow operators stand beside the wide ones.
+    """
+    requantize, add = UNITS[model], UNITS[model.replace("requantize", "add")]
     return _serving_all(
-        Fp32Requantize(scale=(1.0,)).hardware,
-        Fp32Requantize(scale=(1.0,), bits=8).hardware,
-        Fp32Add().hardware,
+        requantize(scale=(1.0,)).hardware,
+        requantize(scale=(1.0,), bits=8).hardware,
+        add().hardware,
     )
+
+
+def _made(model: str, accumulator_bits: int = ACCUMULATOR_BITS) -> UnitHardware:
+    """Hardware of a unit that :mod:`pimsim.quantization.unit_constants` makes by name."""
+    from pimsim.quantization.unit_constants import nominal
+
+    return nominal(
+        model, scale=NOMINAL_SCALE, input_bits=WIDE_BITS, accumulator_bits=accumulator_bits,
+        length=LONGEST_NORMALIZED_ROW,
+    ).hardware  # fmt: skip
 
 
 def _bare_op(kind: str) -> Op:
@@ -177,15 +214,47 @@ def _serving_all(*duties: UnitHardware) -> UnitHardware:
     )
 
 
+_MADE: Final = (
+    "fqvit_layer_norm",
+    "fqvit_softmax",
+    "ibert_silu",
+    "illm_softmax",
+    "ivit_gelu",
+    "ivit_layer_norm",
+    "ivit_silu",
+    "ivit_softmax",
+    "qrazor_sdr",
+    "quartz_lzs",
+    "softermax",
+    "table_gelu",
+    "table_silu",
+)
+"""Units built from real scales by name."""
+
+_FLOATING: Final = tuple(
+    f"{precision}_{function}"
+    for precision in ("fp32", "fp16")
+    for function in ("softmax", "gelu", "layer_norm", "rms_norm", "silu", "rotary")
+)
+
 _BUILT: Final[Mapping[str, Callable[[], UnitHardware]]] = MappingProxyType(
     {
         "ibert_softmax": _softmax,
         "ibert_gelu": _gelu,
         "ibert_layer_norm": _layer_norm,
-        "dyadic_requantize": _requantize,
-        "fp32_softmax": _fp32_softmax,
-        "fp32_gelu": _fp32_gelu,
-        "fp32_layer_norm": _fp32_layer_norm,
-        "fp32_requantize": _fp32_requantize,
+        "ibert_rms_norm": _rms_norm,
+        "table_rotary": _rotary,
+        **{model: partial(_made, model) for model in _MADE},
+        **{model: partial(_floating, model) for model in _FLOATING},
+        "fp32_requantize": partial(_floating_requantize, "fp32_requantize"),
+        "fp16_requantize": partial(_floating_requantize, "fp16_requantize"),
     }
 )
+_REQUANTIZATION: Final[Mapping[str, Callable[[int], UnitHardware]]] = MappingProxyType(
+    {
+        "dyadic_requantize": _requantize,
+        "emsb_q": partial(_made, "emsb_q"),
+        "shift_requantize": partial(_made, "shift_requantize"),
+    }
+)
+"""Units whose width follows that of the accumulators."""

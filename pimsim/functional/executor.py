@@ -5,17 +5,21 @@ Which question this module answers: *what comes out, what was done for it, in ho
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.errors import ModelRangeError, SimulationError
+from pimsim.functional.counts import add_counts, times, unit_counts
 from pimsim.functional.engines import ProductEngine, ProductOutput
+from pimsim.functional.group_products import by_groups, with_shifts
+from pimsim.integer.leading_one import GroupCodes
+from pimsim.integer.units import UnitOutput
 from pimsim.mapping.mapped import MappedOp, MappedWorkload
 from pimsim.quantization.quantized import QuantizedOp
-from pimsim.records import ActionCounts, MacroCounts, MovedBits, UnitCounts
+from pimsim.records import ActionCounts, MacroCounts
 from pimsim.workload.shapes import elements
 
 _CHUNK_ELEMENTS: Final = 1 << 24
@@ -114,14 +118,17 @@ class _Chunk:
             if op.is_product:
                 values[op.output] = self._product(op, operands, samples)
             else:
-                values[op.output] = self._digital(op, operands, dims)
+                self._digital(op, operands, dims, values)
             for name in op.inputs:
                 if last_use[name] == index:
                     values.pop(name, None)
         for name, tensor in zip(graph.workload.outputs, graph.outputs, strict=True):
             self.tally.outputs.setdefault(name, []).append(values[tensor])
 
-    def _digital(self, op: QuantizedOp, operands: list[Values], dims: Mapping[str, int]) -> Values:
+    def _digital(
+        self, op: QuantizedOp, operands: list[Values], dims: Mapping[str, int],
+        values: dict[str, Values],
+    ) -> None:  # fmt: skip
         if op.execute is None:
             raise SimulationError(f"op {op.name!r} has nothing to execute")
         try:
@@ -131,7 +138,9 @@ class _Chunk:
         if output.saturations:
             total = self.tally.saturations.get(op.name, 0) + output.saturations
             self.tally.saturations[op.name] = total
-        return output.values
+        values[op.output] = output.values
+        if op.shifts is not None:
+            values[op.shifts] = shifts_of(op, output)
 
     def _product(self, op: QuantizedOp, operands: list[Values], samples: int) -> Values:
         mapped = self.mapped.op(op.name)
@@ -139,19 +148,33 @@ class _Chunk:
         if op.kind == "static_product":
             flat = driven.reshape(-1, driven.shape[-1])
             vectors = len(flat) // samples
-            output = self.engine.static(mapped, flat, self.first_sample * vectors)
+            output = self._multiply(mapped, flat, None, operands, first=self.first_sample * vectors)
             shape = (*driven.shape[:-1], output.values.shape[-1])
         else:
-            stored = operands[1]
-            cells = stored.reshape(samples, -1, *stored.shape[-2:])
-            by_head = driven.reshape(samples, cells.shape[1], -1, driven.shape[-1])
-            vectors = by_head.shape[1] * by_head.shape[2]
-            output = self.engine.dynamic(mapped, by_head, cells, self.first_sample * vectors)
+            stored, steps = operands[1], samples
+            if mapped.placement is not None and mapped.placement.fresh is not None:
+                steps = samples // self.mapped.dims["batch"]  # samples lie side by side
+            cells = stored.reshape(steps, -1, *stored.shape[-2:])
+            by_head = driven.reshape(steps, cells.shape[1], -1, driven.shape[-1])
+            first = self.first_sample * (by_head.size // driven.shape[-1] // samples)
+            output = self._multiply(mapped, by_head, cells, operands, first=first)
             shape = (*driven.shape[:-1], stored.shape[-1])
         self._record(mapped, output)
         if self.advance is not None:
             self.advance(samples)
         return output.values.reshape(shape)
+
+    def _multiply(
+        self, mapped: MappedOp, driven: Values, stored: Values | None, found: list[Values], *,
+        first: int,
+    ) -> ProductOutput:  # fmt: skip
+        grouped = with_shifts(mapped.op, driven, stored, found)
+        if grouped is not None:
+            macros = self.mapped.architecture.macros
+            return by_groups(self.engine, macros, mapped, grouped, first_vector=first)
+        if stored is None:
+            return self.engine.static(mapped, driven, first)
+        return self.engine.dynamic(mapped, driven, stored, first)
 
     def _record(self, mapped: MappedOp, output: ProductOutput) -> None:
         name, tally = mapped.op.name, self.tally
@@ -164,6 +187,19 @@ class _Chunk:
             tally.cycles[name] = representative_cycles(
                 mapped, output.service_cycles, self.mapped.dims["batch"]
             )
+
+
+def shifts_of(op: QuantizedOp, output: UnitOutput | GroupCodes) -> Values:
+    """Shifts of the groups that a unit yields beside its codes.
+
+    Raises
+    ------
+    SimulationError
+        If it yields none.
+    """
+    if not isinstance(output, GroupCodes):
+        raise SimulationError(f"op {op.name!r} declares shifts but yields none")
+    return output.shifts
 
 
 def representative_cycles(
@@ -183,30 +219,11 @@ def representative_cycles(
     if mapped.placement is None:
         raise SimulationError(f"op {mapped.op.name!r} has no macros")
     instances, blocks = mapped.placement.instances, cycles.shape[1]
+    if mapped.placement.fresh is not None:
+        batch = 1  # its samples are instances
     first = cycles[: mapped.tokens * instances].reshape(batch, instances, -1, blocks)
     slowest: NDArray[np.int32] = first.max(axis=1).reshape(mapped.tokens, blocks)
     return slowest
-
-
-def add_counts(a: MacroCounts, b: MacroCounts) -> MacroCounts:
-    """Sum the counts of two parts of one operation."""
-    widths = {**a.shift_adds, **b.shift_adds}
-    return replace(
-        a,
-        reads=a.reads + b.reads,
-        conversions=a.conversions + b.conversions,
-        column_sum_histogram=tuple(
-            x + y for x, y in zip(a.column_sum_histogram, b.column_sum_histogram, strict=True)
-        ),
-        driven_word_lines=a.driven_word_lines + b.driven_word_lines,
-        dummy_word_lines=a.dummy_word_lines + b.dummy_word_lines,
-        programmed_zeros=a.programmed_zeros + b.programmed_zeros,
-        programmed_ones=a.programmed_ones + b.programmed_ones,
-        program_pulses=a.program_pulses + b.program_pulses,
-        row_writes=a.row_writes + b.row_writes,
-        shift_adds={w: a.shift_adds.get(w, 0) + b.shift_adds.get(w, 0) for w in sorted(widths)},
-        saturations=a.saturations + b.saturations,
-    )
 
 
 def _counts(mapped: MappedOp, tally: _Tally, samples: int, batch: int) -> ActionCounts:
@@ -218,23 +235,4 @@ def _counts(mapped: MappedOp, tally: _Tally, samples: int, batch: int) -> Action
         macros=() if macros is None else (macros,),
         units=unit_counts(mapped, inferences, tally.saturations.get(mapped.op.name, 0)),
         moved=times(mapped.moved, inferences),
-    )
-
-
-def unit_counts(mapped: MappedOp, inferences: int, saturations: int = 0) -> tuple[UnitCounts, ...]:
-    """How often the operation used its digital unit."""
-    if mapped.unit is None:
-        return ()
-    rows = {mapped.unit.length: mapped.unit.rows * inferences}
-    return (UnitCounts(mapped.unit.function, rows, saturations),)
-
-
-def times(moved: MovedBits, inferences: int) -> MovedBits:
-    """Movement of several inferences."""
-    return MovedBits(
-        tile_buffer_read_bits=moved.tile_buffer_read_bits * inferences,
-        tile_buffer_write_bits=moved.tile_buffer_write_bits * inferences,
-        global_buffer_read_bits=moved.global_buffer_read_bits * inferences,
-        global_buffer_write_bits=moved.global_buffer_write_bits * inferences,
-        link_bits=moved.link_bits * inferences,
     )

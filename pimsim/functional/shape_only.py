@@ -3,22 +3,27 @@
 Which question this module answers: *what would the chip do for this network without weights?*
 
 Reads, conversions, writes and cycles depend on shapes alone while no zero is skipped. What depends
-on values, the histogram of column sums and the driven word lines, follows from an assumed density
-of ones, :data:`BIT_DENSITY_RATIO`.
+on values, the histogram of column sums, the driven word lines and the reads that a zero-skipping
+scheme leaves, follows from an assumed density of ones, :data:`BIT_DENSITY_RATIO`.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pimsim.analog.coding import load_max, plane_digit_max, readout, slice_digit_max
+from pimsim.analog.zero_skipping import expected_reads
 from pimsim.config.architecture import Macro
-from pimsim.functional.executor import FunctionalRun, unit_counts
-from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement
+from pimsim.functional.counts import unit_counts, with_shift_adds
+from pimsim.functional.executor import FunctionalRun
+from pimsim.functional.group_products import recombination
+from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement, pieces_of
 from pimsim.mapping.placement import resolve_product
+from pimsim.mapping.widths import macro_in_use
 from pimsim.records import ActionCounts, MacroCounts
-from pimsim.registry import ZERO_SKIPPING
 
 BIT_DENSITY_RATIO: Final = 0.5
 """Assumed share of ones among the bits of driven and of stored operands."""
@@ -30,44 +35,51 @@ def estimate(mapped: MappedWorkload) -> FunctionalRun:
     for op in mapped.ops:
         macros: tuple[MacroCounts, ...] = ()
         if op.placement is not None:
-            macro = mapped.architecture.macros[op.placement.macro]
-            matrices = resolve_product(op.op, mapped.quantized, mapped.dims).stored_matrices
-            macros = (_macro_counts(op, op.placement, macro, matrices),)
+            whole = mapped.architecture.macros[op.placement.macro]
+            macro = macro_in_use(whole, op.placement)
+            resident = op.placement.fresh is not None
+            product = resolve_product(op.op, mapped.quantized, mapped.dims, resident=resident)
+            matrices = product.stored_matrices
+            counted = _macro_counts(op, op.placement, macro, matrices)
+            outputs = product.input_vectors * product.cols * product.instances
+            steps = recombination(op, whole, outputs=outputs)
+            macros = (with_shift_adds(counted, steps),)
             cycles[op.op.name] = _service_cycles(op, op.placement, macro)
         counts.append(ActionCounts(op.op.name, 1, macros, unit_counts(op, 1), op.moved))
     return FunctionalRun({}, tuple(counts), cycles)
 
 
-def _reads_per_vector(rows: int, macro: Macro) -> int:
-    dense = ZERO_SKIPPING[macro.zero_skipping.model]
-    cycles: int = dense(rows, active_rows=macro.crossbar.active_rows)
-    return macro.inputs.bits * cycles
-
-
 def _service_cycles(op: MappedOp, placement: Placement, macro: Macro) -> NDArray[np.int32]:
-    per_group = [_reads_per_vector(stop - start, macro) for start, stop in placement.row_blocks]
-    return np.tile(np.array(per_group, np.int32), (op.tokens, 1))
+    reads = [0.0] * len(placement.row_blocks)
+    for piece in placement.pieces:
+        rows = piece.stop - piece.start
+        reads[piece.row_block] += expected_reads(rows, macro, BIT_DENSITY_RATIO)
+    per_block = np.array([math.ceil(count) for count in reads], np.int32)
+    return np.tile(per_block, (op.tokens, 1))
 
 
 def _macro_counts(op: MappedOp, placement: Placement, macro: Macro, matrices: int) -> MacroCounts:
     active = macro.crossbar.active_rows
     reads = conversions = 0
-    histogram = np.zeros(active + 1, np.int64)
-    for block in placement.blocks:
-        rows, cols = block.row_stop - block.row_start, block.col_stop - block.col_start
-        block_reads = op.tokens * _reads_per_vector(rows, macro)
+    histogram = np.zeros(load_max(macro) + 1, np.int64)
+    per_row, on = load_max(macro) // active, _load_ratio(macro)
+    for rows, cols in _pieces(placement):
         full, rest = divmod(rows, active)
-        columns = cols * macro.weights.bits
+        groups = full + (1 if rest else 0)
+        block_reads = round(op.tokens * expected_reads(rows, macro, BIT_DENSITY_RATIO))
+        share = block_reads / (op.tokens * macro.planes * groups)
+        per_read = cols * macro.slice_conversions
+        block_conversions = block_reads * macro.plane_conversions // macro.planes * per_read
         reads += block_reads
-        conversions += block_reads * columns
-        per_group = op.tokens * macro.inputs.bits * columns
-        for size, groups in ((active, full), (rest, 1 if rest else 0)):
-            histogram[: size + 1] += _binomial(size, per_group * groups)
-    driven = round(
-        BIT_DENSITY_RATIO * op.tokens * macro.inputs.bits
-        * sum(block.row_stop - block.row_start for block in placement.blocks)
-    )  # fmt: skip
-    widest = max(stop - start for start, stop in placement.row_blocks)
+        conversions += block_conversions
+        in_full = block_conversions * full // groups
+        for size, total in ((active, in_full), (rest, block_conversions - in_full)):
+            histogram[: size * per_row + 1] += _binomial(
+                size * per_row, total, min(1.0, on / share)
+            )
+    rows = sum(block.row_stop - block.row_start for block in placement.blocks)
+    driven = round(_driven_ratio(macro) * op.tokens * macro.planes * rows)
+    widest = max(piece.stop - piece.start for piece in placement.pieces)
     return MacroCounts(
         macro=placement.macro,
         reads=reads,
@@ -80,26 +92,58 @@ def _macro_counts(op: MappedOp, placement: Placement, macro: Macro, matrices: in
     )
 
 
+def _pieces(placement: Placement) -> Iterator[tuple[int, int]]:
+    """Rows and columns of everything that is read on its own, macro by macro."""
+    for block in placement.blocks:
+        for piece in pieces_of(block.row_start, block.row_stop, placement.group):
+            yield piece.stop - piece.start, block.col_stop - block.col_start
+
+
+def _load_ratio(macro: Macro) -> float:
+    """Mean load of a conversion over the largest one, if nothing is skipped."""
+    out = readout(macro)
+    planes = (out.planes != 0) @ plane_digit_max(macro)
+    slices = (out.slices != 0) @ slice_digit_max(macro)
+    filled = planes.mean() / planes.max() * slices.mean() / slices.max()
+    return BIT_DENSITY_RATIO**2 * float(filled) / (_signs(macro) * _passes(macro))
+
+
+def _signs(macro: Macro) -> int:
+    """Parts of the slices; each holds the weights of one sign only."""
+    return 2 if macro.weights.coding in {"sign_magnitude", "differential"} else 1
+
+
+def _driven_ratio(macro: Macro) -> float:
+    """Share of the digits of the inputs that are not zero."""
+    zero = (1.0 - BIT_DENSITY_RATIO) ** np.log2(plane_digit_max(macro) + 1.0)
+    return float((1.0 - zero).mean()) / _passes(macro)
+
+
+def _passes(macro: Macro) -> int:
+    """Passes of the inputs; each sees the inputs of one sign only."""
+    return 2 if macro.inputs.coding == "sign_magnitude" else 1
+
+
 def _writes(placement: Placement, macro: Macro, matrices: int) -> Mapping[str, int]:
     """Counts of writing ``matrices`` operands, one after another, onto each instance."""
     if not matrices:
         return {}
-    rows = matrices * placement.instances * placement.rows
-    cells = rows * placement.cols * macro.weights.bits
+    written = [placement.written(block) for block in placement.blocks]
+    cells = matrices * sum(elements for _, elements in written) * macro.slices
     ones = round(BIT_DENSITY_RATIO * cells)
     return {
         "programmed_ones": ones,
         "programmed_zeros": cells - ones,
         "program_pulses": cells,
-        "row_writes": rows * len(placement.col_blocks),
+        "row_writes": matrices * sum(rows for rows, _ in written),
     }
 
 
-def _binomial(size: int, total: int) -> NDArray[np.int64]:
-    """Split ``total`` conversions over sums of ``size`` cells, each on with the squared density."""
+def _binomial(size: int, total: int, on_ratio: float = BIT_DENSITY_RATIO**2) -> NDArray[np.int64]:
+    """Split ``total`` conversions over sums of ``size`` cells, each on with ``on_ratio``."""
     from scipy.stats import binom
 
-    share = binom.pmf(np.arange(size + 1), size, BIT_DENSITY_RATIO**2) * total
+    share = binom.pmf(np.arange(size + 1), size, on_ratio) * total
     counts: NDArray[np.int64] = np.floor(share).astype(np.int64)
     order = np.argsort(counts - share, kind="stable")
     counts[order[: total - int(counts.sum())]] += 1

@@ -87,7 +87,7 @@ def _check_global(
         origin.tensor: size_bits_of(origin.tensor)
         for name in names
         for origin in origins[name]
-        if origin.producer is None
+        if origin.producer is None and not origin.resident
     }
     for name in quantized.outputs:
         for origin in origins[name]:

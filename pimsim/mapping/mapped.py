@@ -8,11 +8,42 @@ nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pimsim.config.architecture import Architecture
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.records import MovedBits
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one macro whose products are summed before anything else happens to the sum."""
+
+    start: int
+    stop: int
+    group: int
+    """Which group of the operand; 0 where there are none."""
+    row_block: int
+    """Which of the placement's row blocks."""
+
+
+def pieces_of(start: int, stop: int, group: int | None, *, row_block: int = 0) -> tuple[Piece, ...]:
+    """Cut a range of rows where a group ends.
+
+    Examples
+    --------
+    >>> [(piece.start, piece.stop, piece.group) for piece in pieces_of(8, 20, 6)]
+    [(8, 12, 1), (12, 18, 2), (18, 20, 3)]
+    """
+    if group is None:
+        return (Piece(start, stop, 0, row_block),)
+    return tuple(
+        Piece(max(start, index * group), min(stop, (index + 1) * group), index, row_block)
+        for index in range(start // group, -(-stop // group))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +71,49 @@ class Placement:
     """Reduction length of the product."""
     cols: int
     instances: int
-    """Matrices that work side by side: heads of a dynamic product, 1 for static weights."""
+    """Matrices that work side by side: heads of a dynamic product, 1 for static weights; heads of
+    all samples where a part of the operand is resident."""
     blocks: tuple[Block, ...]
     """Ordered by instance, then row start, then column start."""
     input_vectors: int
     """Vectors driven onto each instance during one inference."""
+    driven_bits: int | None = None
+    """Width of the driven operand; ``None``: that of the macro's inputs. [bit]"""
+    stored_bits: int | None = None
+    """Width of the stored operand; ``None``: that of the macro's weights. [bit]"""
+    group: int | None = None
+    """Rows whose products are summed before they are shifted together; ``None``: no shifts."""
+    shift_places: int = 0
+    """Farthest that a sum of a group is shifted. [bit]"""
+    shared_macros: str | None = None
+    """Name of the macros, where other rows of theirs are placed under another name."""
+    fresh: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+    """(instances, rows, cols) of an operand of which earlier steps have left a part in the cells:
+    true where an element is written in this inference. ``None``: a dynamic operand is written
+    whole. Every sample of a batch then has instances of its own."""
+
+    def written(self, block: Block) -> tuple[int, int]:
+        """Rows and elements of a block that are written per matrix, if the operand is dynamic."""
+        rows, cols = block.row_stop - block.row_start, block.col_stop - block.col_start
+        if self.fresh is None:
+            return rows, rows * cols
+        rectangle = slice(block.row_start, block.row_stop), slice(block.col_start, block.col_stop)
+        part = self.fresh[block.instance][rectangle]
+        return int(part.any(axis=1).sum()), int(part.sum())
 
     @property
     def row_blocks(self) -> tuple[tuple[int, int], ...]:
         """Distinct (start, stop) row ranges, in order: the groups of ``service_cycles``."""
         return tuple(sorted({(block.row_start, block.row_stop) for block in self.blocks}))
+
+    @property
+    def pieces(self) -> tuple["Piece", ...]:
+        """Parts of the row blocks that are read on their own: whole ones, or groups in them."""
+        return tuple(
+            piece
+            for index, (start, stop) in enumerate(self.row_blocks)
+            for piece in pieces_of(start, stop, self.group, row_block=index)
+        )
 
     @property
     def col_blocks(self) -> tuple[tuple[int, int], ...]:

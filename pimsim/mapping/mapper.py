@@ -20,8 +20,9 @@ from pimsim.errors import MappingError
 from pimsim.mapping.buffers import check_buffers
 from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement, UnitUse
 from pimsim.mapping.movement import Site, moved_bits, plan_traffic, topology_of
-from pimsim.mapping.origins import Origin, trace_origins
-from pimsim.mapping.placement import place_products
+from pimsim.mapping.origins import Origin, fresh_elements, trace_origins
+from pimsim.mapping.placement import check_integers, place_products
+from pimsim.mapping.widths import macro_in_use
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.workload.shapes import resolve_shape
 
@@ -54,8 +55,10 @@ def map_workload(
     WorkloadError
         If a size uses a dimension that ``dims`` lacks.
     """
+    check_integers(quantized)  # before movement is traced, which has no form for real numbers
     origins = trace_origins(quantized, dims)
-    placements = place_products(quantized, architecture, dims)
+    fresh = fresh_elements(quantized, dims)
+    placements = place_products(quantized, architecture, dims, fresh)
     sites, units = _sites(quantized, dims, placements, origins)
     traffic = plan_traffic(quantized, architecture, dims, sites, origins)
     check_buffers(quantized, architecture, dims, traffic, origins)
@@ -136,7 +139,10 @@ def _tokens(shape: tuple[int, ...]) -> int:
 
 
 def _unit_use(op: QuantizedOp, shape: tuple[int, ...]) -> UnitUse:
-    """Rows of a unit lie along the last axis, or along the axes that are normalized together."""
+    """Rows of a unit lie along the last axis, or along the axes that are normalized together.
+
+    Of a unit that codes an operand in groups, rows lie along the axis of the groups.
+    """
     axis = op.attributes.get("axis", -1)
     if op.function == "softmax" and axis not in (-1, len(shape) - 1):
         raise MappingError(
@@ -146,7 +152,7 @@ def _unit_use(op: QuantizedOp, shape: tuple[int, ...]) -> UnitUse:
     if op.function is None:
         raise MappingError(f"op {op.name!r} names no digital unit; its scheme must set 'function'")
     axes = op.attributes.get("normalized_axes", 1) if op.function == "layer_norm" else 1
-    length = math.prod(shape[len(shape) - axes :])
+    length = shape[axis] if op.shifts is not None else math.prod(shape[len(shape) - axes :])
     return UnitUse(function=op.function, rows=math.prod(shape) // length, length=length)
 
 
@@ -166,5 +172,6 @@ def _cells_used(placements: Mapping[str, Placement], architecture: Architecture)
     used = dict.fromkeys(architecture.macros, 0)
     for placement in placements.values():
         elements = placement.rows * placement.cols * placement.instances
-        used[placement.macro] += elements * architecture.macros[placement.macro].weights.bits
+        macro = architecture.macros[placement.macro]
+        used[placement.macro] += elements * macro_in_use(macro, placement).slices
     return used

@@ -8,10 +8,13 @@ Rules
   stored constants lie in the global buffer, to which outputs of the graph go.
 - An input is read once from where it lies, then sent to every tile whose macros need some of it:
   a tile receives the elements of the row blocks that it holds.
-- A dynamic product's stored operand goes, block by block, to the tiles of its macros.
+- A dynamic product's stored operand goes, block by block, to the tiles of its macros; of one whose
+  earlier rows are resident there (the cache of a decoding step), only the new elements.
 - Row blocks of one column that share a tile are summed there; the sums of every tile but the home
   tile travel to the home tile as accumulators of ``inputs.bits + weights.bits + ceil(log2(rows))``
-  bits, enough for any sum of that many products.
+  bits, enough for any sum of that many products, and wider by the largest shift of their groups.
+- Shifts of groups travel like the operand that they belong to; those of static weights lie beside
+  the macros from the start, and where they lie is not modelled.
 - What a streaming unit takes from its product crosses no buffer. Any other output is written to
   the home tile's buffer, one that leaves the graph to the global buffer.
 - When the elements of an input have several origins, every tile takes from each in proportion.
@@ -27,9 +30,10 @@ from typing import Protocol, cast
 
 from pimsim.config.architecture import Architecture
 from pimsim.errors import MappingError
-from pimsim.mapping.mapped import MappedWorkload, Placement
+from pimsim.mapping.mapped import MappedWorkload, Placement, pieces_of
 from pimsim.mapping.origins import Origin, trace_origins
-from pimsim.mapping.placement import resolve_product
+from pimsim.mapping.placement import Product, resolve_product
+from pimsim.mapping.widths import accumulator_bits
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.records import MovedBits
 from pimsim.registry import TIMING_UNITS
@@ -159,10 +163,16 @@ def plan_traffic(
             stored=stored,
             stored_matrices=matrices,
             partial_sums=_partial_sums(site, architecture),
-            write_bits=elements(quantized.tensors[op.output].shape, dims) * bits if buffered else 0,
+            write_bits=_output_bits(op, quantized, dims) if buffered else 0,
             output_bits=leaving.get(op.name, 0) * bits,
         )
     return plans
+
+
+def _output_bits(op: QuantizedOp, quantized: QuantizedWorkload, dims: Mapping[str, int]) -> int:
+    """All that an operation yields: codes, and shifts where it codes groups."""
+    tensors = [quantized.tensors[name] for name in (op.output, op.shifts) if name is not None]
+    return sum(elements(tensor.shape, dims) * tensor.encoding.bits for tensor in tensors)
 
 
 def streamed_inputs(
@@ -268,25 +278,45 @@ def _fetches(
     if site.placement is None:
         loose = [name for name in op.inputs if name not in streamed]
         return _merge(part for name in loose for part in _to_home(name, site.tile, graph)), (), 0
-    inputs = _merge(_fetch(op.inputs[0], _driven_elements(site.placement), graph))
-    product = resolve_product(op, graph.quantized, graph.dims)
+    driven, shifts = _driven_elements(site.placement)
+    inputs = _fetch(op.inputs[0], driven, graph)
+    if op.groups is not None and op.groups.driven is not None:
+        inputs += _fetch(op.groups.driven, shifts, graph)
+    resident = site.placement.fresh is not None
+    product = resolve_product(op, graph.quantized, graph.dims, resident=resident)
     if product.operand == "static":
-        return inputs, (), 0
+        return _merge(inputs), (), 0
     areas: dict[int, int] = {}
     for block in site.placement.blocks:
-        area = (block.row_stop - block.row_start) * (block.col_stop - block.col_start)
-        areas[block.tile] = areas.get(block.tile, 0) + area * product.stored_matrices
-    return inputs, _merge(_fetch(op.inputs[1], areas, graph)), product.stored_matrices
+        _, written = site.placement.written(block)
+        areas[block.tile] = areas.get(block.tile, 0) + written * product.stored_matrices
+    stored = _fetch(op.inputs[1], areas, graph)
+    if op.groups is not None and op.groups.stored is not None:
+        stored += _fetch(op.groups.stored, _stored_shifts(site.placement, product), graph)
+    return _merge(inputs), _merge(stored), product.stored_matrices
 
 
-def _driven_elements(placement: Placement) -> dict[int, int]:
-    """Tile → elements of the driven operand that its macros need in one inference."""
+def _driven_elements(placement: Placement) -> tuple[dict[int, int], dict[int, int]]:
+    """Tile → codes, and shifts, of the driven operand that its macros need in one inference."""
     rows = {
         (block.tile, block.instance, block.row_start, block.row_stop) for block in placement.blocks
     }
-    wanted: dict[int, int] = {}
+    codes: dict[int, int] = {}
+    shifts: dict[int, int] = {}
     for tile, _, start, stop in sorted(rows):
-        wanted[tile] = wanted.get(tile, 0) + (stop - start) * placement.input_vectors
+        codes[tile] = codes.get(tile, 0) + (stop - start) * placement.input_vectors
+        pieces = len(pieces_of(start, stop, placement.group))
+        shifts[tile] = shifts.get(tile, 0) + pieces * placement.input_vectors
+    return codes, shifts
+
+
+def _stored_shifts(placement: Placement, product: Product) -> dict[int, int]:
+    """Tile → shifts of the operand that is written into its macros in one inference."""
+    wanted: dict[int, int] = {}
+    for block in placement.blocks:
+        pieces = len(pieces_of(block.row_start, block.row_stop, placement.group))
+        cols = block.col_stop - block.col_start
+        wanted[block.tile] = wanted.get(block.tile, 0) + pieces * cols * product.stored_matrices
     return wanted
 
 
@@ -297,9 +327,9 @@ def _to_home(tensor: str, home: int, graph: _Graph) -> list[Fetch]:
 
 def _fetch(tensor: str, wanted: Mapping[int, int], graph: _Graph) -> list[Fetch]:
     """Read every origin of a tensor once, and send each tile the elements it wants."""
-    origins = graph.origins[tensor]
+    origins = [origin for origin in graph.origins[tensor] if not origin.resident]
     weights = [origin.elements for origin in origins]
-    shares = {tile: share(amount, weights) for tile, amount in wanted.items()}
+    shares = {tile: share(amount, weights) for tile, amount in wanted.items() if weights}
     fetches = []
     for index, origin in enumerate(origins):
         bits = graph.quantized.tensors[origin.tensor].encoding.bits
@@ -342,5 +372,5 @@ def _partial_sums(site: Site, architecture: Architecture) -> tuple[Delivery, ...
     for tile, _, start, stop in sorted(pieces):
         columns[tile] = columns.get(tile, 0) + stop - start
     macro = architecture.macros[site.placement.macro]
-    width = macro.accumulator_bits(site.placement.rows) * site.tokens
+    width = accumulator_bits(macro, site.placement) * site.tokens
     return tuple(Delivery(tile, count * width) for tile, count in columns.items())

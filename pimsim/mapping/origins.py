@@ -10,6 +10,10 @@ A concatenation has several origins; how many elements a later slice takes from 
 exactly, by moving an array of origin labels as the elements would be moved. Constants that a scheme
 has folded into an operation (a class token into a ``cat``) are no tensors and have no origin: all
 elements count as the other operand's.
+
+States of a decoding step (the keys and values of earlier tokens) are *resident*: they lie in the
+cells of the products that multiply with them, and nothing of them travels. That holds for a state
+that is only ever the stored operand of dynamic products; any other is an input like the rest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +40,8 @@ class Origin:
     tensor: str
     """Tensor in whose encoding they are stored on the chip."""
     elements: int
+    resident: bool = False
+    """The elements lie in the cells already: earlier tokens of a cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,62 @@ def trace_origins(
     A movement of a tensor of a single origin needs no attributes: only its size counts. Kinds that
     a scheme adds to those of the traced graph are followed by running their executable on labels.
     """
-    produced = {op.output for op in quantized.ops}
+    parts = _all_parts(quantized, dims)
+    resident = _resident_tensors(quantized, parts)
+    return {name: _counted(part, resident) for name, part in parts.items()}
+
+
+def fresh_elements(
+    quantized: QuantizedWorkload, dims: Mapping[str, int]
+) -> dict[str, NDArray[np.bool_]]:
+    """Find which elements of its stored operand a product writes when the others are resident.
+
+    Parameters
+    ----------
+    quantized, dims
+        As in :func:`trace_origins`.
+
+    Returns
+    -------
+    dict
+        Dynamic product with resident elements → (matrices, rows, cols), true where an element is
+        written; one matrix per sample of the batch and instance (head).
+    """
+    parts = _all_parts(quantized, dims)
+    resident = _resident_tensors(quantized, parts)
+    found = {}
+    for op in quantized.ops:
+        part = parts[op.inputs[1]] if op.kind == "dynamic_product" else None
+        if part is None or not any(tensor in resident for _, tensor in part.origins):
+            continue
+        fresh = np.array([tensor not in resident for _, tensor in part.origins])
+        labels = np.zeros(part.shape, np.int32) if part.labels is None else part.labels
+        found[op.name] = fresh[labels].reshape(-1, *part.shape[-2:])
+    return found
+
+
+def _resident_tensors(quantized: QuantizedWorkload, parts: Mapping[str, _Parts]) -> frozenset[str]:
+    """States, as the chip codes them, that dynamic products alone take, as their stored operand."""
+    traced = quantized.workload.tensors
+    states = {name for name in quantized.inputs if name in traced and traced[name].kind == "state"}
+    for op in quantized.ops:
+        if op.kind == "boundary" and not states.isdisjoint(op.inputs):
+            states.add(op.output)
+    taken = set(quantized.outputs)
+    held: set[str] = set()
+    for op in quantized.ops:
+        if op.kind in ("movement", "boundary"):
+            continue
+        for index, name in enumerate(op.inputs):
+            (held if op.kind == "dynamic_product" and index == 1 else taken).add(name)
+    elsewhere = {tensor for name in taken for _, tensor in parts[name].origins}
+    inside = {tensor for name in held for _, tensor in parts[name].origins}
+    return frozenset((states & inside) - elsewhere)
+
+
+def _all_parts(quantized: QuantizedWorkload, dims: Mapping[str, int]) -> dict[str, _Parts]:
+    """Origins of every tensor, element by element where there are several."""
+    produced = {name for op in quantized.ops for name in (op.output, op.shifts)}
     parts: dict[str, _Parts] = {}
 
     def shape_of(tensor: str) -> tuple[int, ...]:
@@ -95,19 +156,22 @@ def trace_origins(
                 op, [parts[name] for name in op.inputs], shape_of(op.output), dims
             )
         else:
-            parts[op.output] = _Parts(((op.name, op.output),), shape_of(op.output), None)
+            for output in (op.output, op.shifts):
+                if output is not None:
+                    parts[output] = _Parts(((op.name, output),), shape_of(output), None)
     for name in quantized.outputs:
         parts.setdefault(name, _Parts(((None, name),), shape_of(name), None))
-    return {name: _counted(part) for name, part in parts.items()}
+    return parts
 
 
-def _counted(parts: _Parts) -> tuple[Origin, ...]:
+def _counted(parts: _Parts, resident: frozenset[str]) -> tuple[Origin, ...]:
     if parts.labels is None:
         ((producer, tensor),) = parts.origins
-        return (Origin(producer, tensor, int(np.prod(parts.shape, dtype=np.int64))),)
+        count = int(np.prod(parts.shape, dtype=np.int64))
+        return (Origin(producer, tensor, count, resident=tensor in resident),)
     counts = np.bincount(parts.labels.ravel(), minlength=len(parts.origins))
     return tuple(
-        Origin(producer, tensor, int(count))
+        Origin(producer, tensor, int(count), resident=tensor in resident)
         for (producer, tensor), count in zip(parts.origins, counts, strict=True)
         if count
     )
@@ -117,6 +181,15 @@ def _moved(
     op: QuantizedOp, inputs: Sequence[_Parts], shape: tuple[int, ...], dims: Mapping[str, int]
 ) -> _Parts:
     """Origins of the output of a movement or boundary."""
+    if not inputs:  # positions and constants that the host makes
+        return _Parts(((None, op.output),), shape, None)
+    if op.function in ("gather", "index"):  # indices say which elements, and are none of them
+        if len(inputs[0].origins) > 1:
+            raise MappingError(
+                f"op {op.name!r} picks elements of a tensor of several origins by computed "
+                "indices, so it cannot be told before the run what travels from where"
+            )
+        inputs = inputs[:1]
     # What the global buffer holds behind a boundary are the chip's integers, not the host's floats.
     renamed = [
         tuple(

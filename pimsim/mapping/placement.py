@@ -3,22 +3,32 @@
 Which question this module answers: *in which macro does each element of each stored operand lie?*
 
 A stored operand of ``rows x cols`` is cut into row blocks of ``crossbar.rows`` and column blocks of
-``logical_cols`` (all bit slices of a column lie side by side). Each block takes a macro of its own.
+``logical_cols`` (all bit slices of a column lie side by side, as many as the operand has bits). One
+whose rows share shifts in groups is cut between groups where a group fits into a macro. Each block
+takes a macro of its own.
 The policy ``layer_order`` hands out macros in the order of the operations: the next free macro of
 the tile, then the next tile. Static weights are placed once; every instance (head) of an operand
-written at run time has macros of its own, which successive elements of a batch share.
+written at run time has macros of its own, which successive elements of a batch share. The cache of
+a decoding step stays in its macros between steps, so that each element of a batch has its own, and
+only the new token's row of keys and of values is written.
 
 Not modelled yet: several small blocks in one macro, replication, reprogramming during a run.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pimsim.analog.coding import weight_range
 from pimsim.config.architecture import Architecture, Macro
 from pimsim.errors import MappingError
 from pimsim.mapping.mapped import Block, Placement
+from pimsim.mapping.widths import narrowed
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.workload.shapes import Size, elements, resolve, resolve_shape
 
@@ -37,11 +47,25 @@ class Product:
     """Matrices written one after another onto each instance in one inference; 0 when static."""
     input_vectors: int
     """Vectors driven onto each instance in one inference."""
+    driven_bits: int
+    """Width of the driven operand. [bit]"""
+    stored_bits: int | None
+    """Width of the stored operand; ``None``: that of the macro's weights. [bit]"""
+
+    def row_cut(self, macro: Macro) -> tuple[tuple[int, int], ...]:
+        """Row blocks; a macro holds whole groups of rows if one fits at all."""
+        size, groups = macro.crossbar.rows, self.op.groups
+        if groups is not None and groups.size < size:
+            size -= size % groups.size
+        return cut(self.rows, size)
+
+    def col_cut(self, macro: Macro) -> tuple[tuple[int, int], ...]:
+        """Column blocks of the slices that the stored operand needs."""
+        return cut(self.cols, narrowed(macro, stored_bits=self.stored_bits).logical_cols)
 
     def macros(self, macro: Macro) -> int:
         """How many macros of this kind the operand fills."""
-        row_blocks = len(cut(self.rows, macro.crossbar.rows))
-        return row_blocks * len(cut(self.cols, macro.logical_cols)) * self.instances
+        return len(self.row_cut(macro)) * len(self.col_cut(macro)) * self.instances
 
 
 def cut(length: int, size: int) -> tuple[tuple[int, int], ...]:
@@ -56,12 +80,16 @@ def cut(length: int, size: int) -> tuple[tuple[int, int], ...]:
 
 
 def resolve_product(
-    op: QuantizedOp, quantized: QuantizedWorkload, dims: Mapping[str, int]
+    op: QuantizedOp,
+    quantized: QuantizedWorkload,
+    dims: Mapping[str, int],
+    *,
+    resident: bool = False,
 ) -> Product:
     """Resolve the sizes of a product.
 
     The stored operand of a dynamic product has shape ``(batch, *instances, rows, cols)``, or
-    ``(rows, cols)``.
+    ``(rows, cols)``. Where a part of it is ``resident``, all matrices lie side by side.
 
     Raises
     ------
@@ -78,6 +106,8 @@ def resolve_product(
         stored = resolve_shape(quantized.tensors[op.inputs[1]].shape, dims)
         instances = math.prod(stored[1:-2])
         stored_matrices = stored[0] if len(stored) > 2 else 1
+        if resident:
+            instances, stored_matrices = instances * stored_matrices, 1
     vectors, rest = divmod(outputs, cols * instances)
     if stored[-2:] != (rows, cols) or rest or vectors % max(stored_matrices, 1):
         raise MappingError(
@@ -92,6 +122,12 @@ def resolve_product(
         instances=instances,
         stored_matrices=stored_matrices,
         input_vectors=vectors,
+        driven_bits=quantized.tensors[op.inputs[0]].encoding.bits,
+        stored_bits=(
+            op.weight_bits
+            if op.kind == "static_product"
+            else quantized.tensors[op.inputs[1]].encoding.bits
+        ),
     )
 
 
@@ -101,10 +137,38 @@ def _size(op: QuantizedOp, size: Size | None, name: str, dims: Mapping[str, int]
     return resolve(size, dims)
 
 
+def check_integers(quantized: QuantizedWorkload) -> None:
+    """Raise unless all operands of products are integers.
+
+    Raises
+    ------
+    MappingError
+        Naming the operation and the operand.
+    """
+    for op in quantized.ops:
+        for tensor in op.inputs if op.is_product else ():
+            if quantized.tensors[tensor].encoding.number != "integer":
+                raise MappingError(
+                    f"op {op.name!r}: operand {tensor!r} is floating-point; crossbars take "
+                    f"integers only.\n  Scheme {quantized.scheme!r} serves comparisons only; "
+                    "choose an integer numerics.scheme."
+                )
+
+
 def place_products(
-    quantized: QuantizedWorkload, architecture: Architecture, dims: Mapping[str, int]
+    quantized: QuantizedWorkload,
+    architecture: Architecture,
+    dims: Mapping[str, int],
+    fresh: Mapping[str, NDArray[np.bool_]] = MappingProxyType({}),
 ) -> dict[str, Placement]:
     """Give every block of every product a macro, in the order of the operations.
+
+    Parameters
+    ----------
+    quantized, architecture, dims
+        As in :func:`pimsim.mapping.map_workload`.
+    fresh
+        From :func:`pimsim.mapping.origins.fresh_elements`.
 
     Raises
     ------
@@ -112,7 +176,12 @@ def place_products(
         If the chip has no macro for a kind of operand, if an operand is wider than the macro's
         inputs or weights, or if there are too few macros; the message says how many are needed.
     """
-    products = [resolve_product(op, quantized, dims) for op in quantized.ops if op.is_product]
+    check_integers(quantized)
+    products = [
+        resolve_product(op, quantized, dims, resident=op.name in fresh)
+        for op in quantized.ops
+        if op.is_product
+    ]
     kinds = [_macro_kind(product, architecture) for product in products]
     needed: dict[str, int] = {}
     for product, kind in zip(products, kinds, strict=True):
@@ -124,8 +193,12 @@ def place_products(
         count = product.macros(architecture.macros[kind])
         free = architecture.chip.tiles * architecture.tile.macros[kind] - used[kind]
         if count > free:
-            raise MappingError(_too_small(product, kind, architecture, used[kind], needed[kind]))
-        placements[product.op.name] = _place(product, kind, architecture, used[kind])
+            resident = product.op.name in fresh
+            raise MappingError(
+                _too_small(product, kind, architecture, used[kind], needed[kind], resident=resident)
+            )
+        placed = _place(product, kind, architecture, used[kind])
+        placements[product.op.name] = replace(placed, fresh=fresh.get(product.op.name))
         used[kind] += count
     return placements
 
@@ -136,9 +209,10 @@ def _place(product: Product, kind: str, architecture: Architecture, first: int) 
     pieces = [
         (instance, rows, cols)
         for instance in range(product.instances)
-        for rows in cut(product.rows, macro.crossbar.rows)
-        for cols in cut(product.cols, macro.logical_cols)
+        for rows in product.row_cut(macro)
+        for cols in product.col_cut(macro)
     ]
+    groups = product.op.groups
     return Placement(
         macro=kind,
         rows=product.rows,
@@ -157,6 +231,10 @@ def _place(product: Product, kind: str, architecture: Architecture, first: int) 
             for number, (instance, rows, cols) in enumerate(pieces, start=first)
         ),
         input_vectors=product.input_vectors,
+        driven_bits=product.driven_bits,
+        stored_bits=product.stored_bits,
+        group=None if groups is None else groups.size,
+        shift_places=0 if groups is None else groups.places,
     )
 
 
@@ -195,23 +273,26 @@ def _check_widths(product: Product, quantized: QuantizedWorkload, kind: str, mac
         _check_width(op, quantized, op.inputs[1], key, bits)
     elif op.weights is not None and op.weights.size:
         low, high = int(op.weights.min()), int(op.weights.max())
-        if low < -(1 << (bits - 1)) or high >= 1 << (bits - 1):
-            width = max(low if low >= 0 else ~low, high if high >= 0 else ~high).bit_length() + 1
+        smallest, largest = weight_range(macro)
+        if low < smallest or high > largest:
+            lowest = -low - 1 if smallest < -largest else -low  # a two's complement reaches further
+            width = max(lowest, high).bit_length() + 1
             raise MappingError(
                 f"op {op.name!r}: its weights reach from {low} to {high} and need {width} bits, "
                 f"but {key} is {bits}.\n"
                 f"  Raise {key} to at least {width}, or choose a narrower numerics.scheme."
             )
+    elif op.weight_bits is not None and op.weight_bits > bits:
+        raise MappingError(
+            f"op {op.name!r}: its weights have {op.weight_bits} bits, but {key} is {bits}.\n"
+            f"  Raise {key} to at least {op.weight_bits}, or choose a narrower numerics.scheme."
+        )
 
 
 def _check_width(
     op: QuantizedOp, quantized: QuantizedWorkload, tensor: str, key: str, bits: int
 ) -> None:
     encoding = quantized.tensors[tensor].encoding
-    if encoding.number != "integer":
-        raise MappingError(
-            f"op {op.name!r}: operand {tensor!r} is floating-point; crossbars take integers only"
-        )
     if encoding.bits > bits:
         raise MappingError(
             f"op {op.name!r}: operand {tensor!r} has {encoding.bits} bits, but {key} is {bits}.\n"
@@ -220,16 +301,25 @@ def _check_width(
 
 
 def _too_small(
-    product: Product, kind: str, architecture: Architecture, used: int, needed: int
+    product: Product,
+    kind: str,
+    architecture: Architecture,
+    used: int,
+    needed: int,
+    *,
+    resident: bool,
 ) -> str:
     macro = architecture.macros[kind]
     tiles, per_tile = architecture.chip.tiles, architecture.tile.macros[kind]
+    slices = narrowed(macro, stored_bits=product.stored_bits).slices
     matrices = "" if product.instances == 1 else f" x {product.instances} instances"
     what = "weights" if product.operand == "static" else "operand written at run time"
+    if resident:
+        what = "cache of earlier tokens, which stays in its macros, and the new one"
     return (
         f"op {product.op.name!r} needs {product.macros(macro)} {kind!r} macros of "
         f"{macro.crossbar.rows}x{macro.crossbar.cols} cells ({what}: "
-        f"{product.rows}x{product.cols}{matrices}, {macro.weights.bits} slices)\n"
+        f"{product.rows}x{product.cols}{matrices}, {slices} slices)\n"
         f"  but {tiles * per_tile - used} are free on architecture {architecture.name!r} "
         f"(tiles: {tiles}, {kind!r} macros per tile: {per_tile}, used: {used}).\n"
         f"  The whole workload needs {needed}: raise chip.tiles to at least "

@@ -16,7 +16,7 @@ a crash of the machine between them leaves the old folder under the sibling's ``
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -52,12 +52,41 @@ def write(result: Result, folder: str | os.PathLike[str]) -> Path:
     --------
     load_result : the way back.
     """
+    return write_whole(folder, lambda place: _fill(result, place))
+
+
+def write_whole(
+    folder: str | os.PathLike[str],
+    fill: Callable[[Path], None],
+    holds: Callable[[Path], bool] | None = None,
+) -> Path:
+    """Write a folder as a whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        Where to write; made with its parents.
+    fill
+        Writes every file into the empty folder that it is given.
+    holds
+        Whether a folder that is there may be replaced; if it holds a result when absent.
+
+    Returns
+    -------
+    Path
+        The folder, absolute.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything else, or cannot be written; what was there stays.
+    """
     target = _resolve(folder)
-    check_output(target)
+    check_output(target, holds)
     made = _make_parents(target)
     try:
         with _sibling(target) as sibling:
-            _fill(result, sibling)
+            fill(sibling)
             _exchange(sibling, target)
     except BaseException as error:
         _remove_empty(made)
@@ -99,8 +128,17 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
         raise InputError(f"cannot read the result in {place}: {_reason(error)}") from None
 
 
-def check_output(folder: str | os.PathLike[str]) -> None:
+def check_output(
+    folder: str | os.PathLike[str], holds: Callable[[Path], bool] | None = None
+) -> None:
     """Check that a result may be written to ``folder``, before the work is done.
+
+    Parameters
+    ----------
+    folder
+        Where it is to be written.
+    holds
+        Whether a folder that is there may be replaced; if it holds a result when absent.
 
     Raises
     ------
@@ -110,7 +148,7 @@ def check_output(folder: str | os.PathLike[str]) -> None:
     """
     target = _resolve(folder)
     try:
-        _check_target(target)
+        _check_target(target, holds or _holds_result)
         existing = next(parent for parent in target.parents if parent.exists())
     except OSError as error:
         raise OutputError(f"cannot write to {target}: {_reason(error)}") from None
@@ -127,7 +165,7 @@ def check_output(folder: str | os.PathLike[str]) -> None:
         ) from None
 
 
-def _check_target(target: Path) -> None:
+def _check_target(target: Path, holds: Callable[[Path], bool]) -> None:
     if not target.exists():
         return
     if not target.is_dir():
@@ -138,7 +176,7 @@ def _check_target(target: Path) -> None:
             "whole folder; name a folder inside it"
         )
     first = next(iter(sorted(target.iterdir())), None)
-    if first is not None and not _holds_result(target):
+    if first is not None and not holds(target):
         raise OutputError(
             f"cannot write to {target}: it holds other things ({first.name}, ...) and no pimsim "
             "result; name another folder with --output or empty this one"

@@ -18,6 +18,7 @@ from pimsim.report import frames, markup, page_costs
 from pimsim.report.document import standard_deviation
 from pimsim.report.markup import Column, drawing, paragraph, section, table
 from pimsim.report.wording import (
+    metric_level,
     metric_name,
     metric_value,
     number,
@@ -94,8 +95,8 @@ def _summary(result: Result) -> str:
     if result.accuracy is None:
         return f"{cost} The workload has shapes only, so no accuracy is given."
     metric = result.accuracy.metric
-    mean = metric_value(metric, _mean(result.accuracy))
-    reference = metric_value(metric, result.accuracy.float32)
+    mean = metric_level(metric, _mean(result.accuracy))
+    reference = metric_level(metric, result.accuracy.float32)
     return f"{metric_name(metric)} is {mean}, against {reference} in float32. {cost}"
 
 
@@ -200,8 +201,8 @@ def _accuracy(result: Result, drawings: Mapping[str, str]) -> str:
     deviation = metric_value(metric, standard_deviation(accuracy.analog))
     chips = len(accuracy.analog)
     rows = [
-        ("float32, traced model", metric_value(metric, accuracy.float32)),
-        ("integer graph on an ideal chip", metric_value(metric, accuracy.integer)),
+        ("float32, traced model", metric_level(metric, accuracy.float32)),
+        ("integer graph on an ideal chip", metric_level(metric, accuracy.integer)),
         (
             f"analog, mean ± standard deviation of {chips} chips",
             f"{metric_value(metric, _mean(accuracy))} ± {deviation}",

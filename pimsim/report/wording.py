@@ -5,6 +5,8 @@ Which question this module answers: *how many digits, which separators, which si
 
 import math
 
+from pimsim.records import NATS_PER_TOKEN
+
 _THIN_SPACE = "\u202f"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -45,10 +47,10 @@ def percent(ratio: float, digits: int = 1) -> str:
     >>> percent(0.0002).replace(_THIN_SPACE, " "), percent(0.0, 0).replace(_THIN_SPACE, " ")
     ('<0.1 %', '0 %')
     """
-    smallest = 10.0**-digits
-    if 0 < 100 * ratio < smallest / 2:
-        return f"<{smallest:.{digits}f}{_THIN_SPACE}%"
-    return f"{100 * ratio:.{digits}f}{_THIN_SPACE}%"
+    text = f"{100 * ratio:.{digits}f}"
+    if ratio > 0 and float(text) == 0:
+        text = f"<{10.0**-digits:.{digits}f}"
+    return f"{text}{_THIN_SPACE}%"
 
 
 def times(ratio: float) -> str:
@@ -67,10 +69,24 @@ def metric_name(metric: str) -> str:
 
     Examples
     --------
-    >>> metric_name("top1_ratio"), metric_name("perplexity")
-    ('Top-1 accuracy', 'perplexity')
+    >>> metric_name("top1_ratio"), metric_name("nats_per_token")
+    ('Top-1 accuracy', 'nats per token')
     """
     return {"top1_ratio": "Top-1 accuracy"}.get(metric, metric.replace("_", " "))
+
+
+def metric_level(metric: str, value: float) -> str:
+    """Write a score, not a difference of scores: nats per token with the perplexity they mean.
+
+    Examples
+    --------
+    >>> metric_level("nats_per_token", 3.5), metric_level("top1_ratio", 0.5)
+    ('3.500 (perplexity 33.12)', '50.00\u202f%')
+    """
+    text = metric_value(metric, value)
+    if metric == NATS_PER_TOKEN:
+        text += f" (perplexity {number(math.exp(value), 4)})"
+    return text
 
 
 def metric_value(metric: str, value: float) -> str:

@@ -206,7 +206,7 @@ def _macro_work(
     macros_per_group = len(placement.col_blocks) * placement.instances
     write_ps = 0
     if moves.stored_matrices:
-        rows = max(stop - start for start, stop in placement.row_blocks)
+        rows = max(placement.written(block)[0] for block in placement.blocks)
         write_ps = rows * times.row_write_ps[placement.macro]
     return MacroWork(
         kind=placement.macro,

@@ -61,6 +61,7 @@ is the one that its :class:`TensorSpec` declares, and arithmetic is done in it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -219,12 +220,16 @@ class Workload:
         Raises
         ------
         WorkloadError
-            If a dimension is unknown or outside what the trace allows.
+            If a dimension is unknown, no whole number, or outside what the trace allows.
         """
         for name, value in dims.items():
             if name not in self.dims:
                 raise WorkloadError(
                     f"workload {self.name!r} has no dimension {name!r}{nearest(name, self.dims)}"
+                )
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise WorkloadError(
+                    f"workload {self.name!r}: {name} must be a whole number, got {value!r}"
                 )
             low, high = self.dims[name]
             if not low <= value <= high:
@@ -232,7 +237,7 @@ class Workload:
                     f"workload {self.name!r}: {name} = {value} is outside {low} to {high}, "
                     "what the trace allows"
                 )
-        return {name: dims.get(name, low) for name, (low, _) in self.dims.items()}
+        return {name: int(dims.get(name, low)) for name, (low, _) in self.dims.items()}
 
     def with_dims(self, **dims: int) -> "Workload":
         """Return the workload at fixed sizes, ``with_dims(batch=8, seq=512)``.

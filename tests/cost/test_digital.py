@@ -63,7 +63,7 @@ def test_every_kind_has_a_positive_energy(kind):
     ("kind", "width", "message"),
     [
         ("ad", 8, "no cost for operation 'ad'; did you mean 'add'?"),
-        ("fp_add", 16, "has a cost at 32 bit only, got 16"),
+        ("fp_add", 24, "has a cost at 16 and 32 bit only, got 24"),
         ("add", 0, "width_bits must be 1 to 128, got 0"),
         ("multiply", 129, "width_bits must be 1 to 128, got 129"),
     ],

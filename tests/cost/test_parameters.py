@@ -1,5 +1,6 @@
 import pytest
 
+from pimsim.analog import constants
 from pimsim.cost.citations import known_entries
 from pimsim.cost.parameters import COLUMNS, FAMILIES, constant, family, parse
 from pimsim.cost.sourced import KINDS_FROM_BEST
@@ -36,6 +37,8 @@ def test_names_are_unique_over_all_families():
 
 def test_every_reference_is_used():
     used = {parameter.values[1].source.citation_key for parameter in ROWS}
+    for name in constants.FAMILIES:
+        used |= {row.source.citation_key for row in constants.family(name).values()}
     assert used - {""} == set(known_entries())
 
 

@@ -9,6 +9,7 @@ from pimsim.integer.hardware import Operation, UnitHardware
 from pimsim.registry import UNITS
 
 COSTS = operations(OperatingPoint(28.0))
+FLOATING = ("softmax", "gelu", "layer_norm", "rms_norm", "silu", "rotary", "requantize")
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,8 @@ COSTS = operations(OperatingPoint(28.0))
         for method, functions in {
             "ibert": ("softmax", "gelu", "layer_norm"),
             "dyadic": ("requantize",),
-            "fp32": ("softmax", "gelu", "layer_norm", "requantize"),
+            "fp32": FLOATING,
+            "fp16": FLOATING,
         }.items()
         for function in functions
     ],
@@ -60,6 +62,15 @@ def test_floating_units_are_larger_than_integer_ones():
             for method in ("ibert", "fp32")
         )
         assert floating > 2 * integer
+
+
+@pytest.mark.parametrize("function", [name for name in FLOATING if name != "requantize"])
+def test_half_precision_is_smaller_than_single(function):
+    half, single = (
+        unit_area_um2(built_hardware(f"{precision}_{function}"), 64, COSTS).value
+        for precision in ("fp16", "fp32")
+    )
+    assert half < single
 
 
 def test_an_unknown_unit_is_named():

@@ -61,3 +61,30 @@ def test_the_ratio_pools_chips():
 
 def test_outputs_without_deviation_have_an_infinite_ratio():
     assert signal_to_noise_db(RIGHT, [RIGHT, RIGHT]) == math.inf
+
+
+def test_a_language_model_is_judged_by_the_probability_of_the_text():
+    """Of scores that are log-probabilities plus a constant, the mean of -ln p is read off."""
+    chances = np.random.default_rng(0).dirichlet(np.ones(6), size=(3, 5))  # (samples, tokens, 6)
+    labels = np.random.default_rng(1).integers(0, 6, size=(3, 5))
+    expected = -np.mean([math.log(chances[i, t, labels[i, t]]) for i in range(3) for t in range(5)])
+    scores = (np.log(chances) + 300.0).astype(np.float32)
+    uniform = np.zeros_like(scores)
+    accuracy = measure(Answers(scores, uniform, [scores, uniform]), labels, "language-modeling")
+    assert (accuracy.metric, accuracy.higher_is_better) == ("nats_per_token", False)
+    assert accuracy.float32 == pytest.approx(expected, rel=1e-5)
+    assert accuracy.integer == pytest.approx(math.log(6), rel=1e-12)
+    assert accuracy.analog == (accuracy.float32, accuracy.integer)
+    assert accuracy.samples == 3
+
+
+def test_without_labels_a_language_model_is_compared_with_float32():
+    accuracy = measure(Answers(RIGHT, RIGHT, [wrong_from(3)]), None, "language-modeling")
+    assert (accuracy.metric, accuracy.analog) == ("agreement_ratio", (0.75,))
+
+
+def test_an_impossible_token_costs_what_its_score_says():
+    """Far below the largest score the probability underflows, its logarithm does not."""
+    scores = np.array([[[0.0, -1e4]]], np.float32)
+    accuracy = measure(Answers(scores, scores, [scores]), np.array([[1]]), "language-modeling")
+    assert accuracy.float32 == pytest.approx(1e4)

@@ -99,12 +99,12 @@ def test_kinds_of_a_scheme_are_followed_by_running_them():
     graph = Graph()
     joint = joined(graph)
     output = graph.op(
-        "flip",
+        "reverse",
         "movement",
         [joint],
         ("batch", 5, 3),
         8,
-        function="flip",
+        function="reverse",
         execute=lambda arrays, dims: UnitOutput(arrays[0][:, ::-1], 0),
     )
     last = graph.move("row", "select", [output], ("batch", 3), axis=1, index=4)
@@ -130,6 +130,36 @@ def test_a_movement_that_cannot_be_followed_is_refused(kind, attributes, shape, 
     output = graph.move("m", kind, [joined(graph)], shape, **attributes)
     with pytest.raises(MappingError, match=message):
         origins_of(graph, output)
+
+
+@pytest.mark.parametrize("kind", ["gather", "index"])
+def test_indices_say_which_elements_and_are_none_of_them(kind):
+    graph = Graph()
+    values = graph.unit("gelu", "gelu", graph.input("x", 5, 3))
+    picked = graph.op(
+        "pick", "movement", [values, graph.input("ids", 1, 3)], ("batch", 1, 3), 8, function=kind
+    )
+    assert origins_of(graph, picked) == (Origin("gelu", values, 6),)
+
+
+def test_elements_picked_by_computed_indices_must_have_one_origin():
+    graph = Graph()
+    picked = graph.op(
+        "pick",
+        "movement",
+        [joined(graph), graph.input("ids", 1, 3)],
+        ("batch", 1, 3),
+        8,
+        function="gather",
+    )
+    with pytest.raises(MappingError, match="'pick' picks elements of a tensor of several origins"):
+        origins_of(graph, picked)
+
+
+def test_what_the_host_makes_from_nothing_lies_in_the_global_buffer():
+    graph = Graph()
+    positions = graph.op("arange", "boundary", [], (5,), 32)
+    assert origins_of(graph, positions) == (Origin(None, positions, 5),)
 
 
 def test_operations_out_of_order_are_refused():

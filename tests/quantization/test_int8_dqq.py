@@ -116,6 +116,7 @@ def test_units_of_another_scheme_are_refused(function):
     with pytest.raises(
         QuantizationError,
         match=rf"^architecture 'conventional': units\.{function}\.model is '.*', but "
-        rf"numerics\.scheme 'int8_dqq' builds 'fp32_{function}'; change one of the two$",
+        rf"numerics\.scheme 'int8_dqq' builds 'fp16_{function}' or 'fp32_{function}'; change one "
+        r"of the two$",
     ):
         quantize(transformer_block(), CONVENTIONAL.model_copy(update={"units": units}))

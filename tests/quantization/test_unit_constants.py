@@ -21,7 +21,11 @@ EXTREMES = [unit_constants.SMALLEST_SCALE, 0.57]
 
 def names(role):
     """Registered integer units of a role."""
-    return [name for name in UNITS if not name.startswith("fp32_") and UNITS.suits(name, role)]
+    return [
+        name
+        for name in UNITS
+        if not name.startswith(("fp16_", "fp32_")) and UNITS.suits(name, role)
+    ]
 
 
 def error(made, exact, *operands):

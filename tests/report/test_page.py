@@ -2,12 +2,13 @@
 
 import dataclasses
 import html
+import math
 import re
 from html.parser import HTMLParser
 
 import pytest
 
-from pimsim.records import Source
+from pimsim.records import Accuracy, Source
 from pimsim.report import figures, page, style
 
 VOID = {"meta", "path", "use", "br", "rect", "stop"}
@@ -151,6 +152,19 @@ def test_every_text_is_escaped(rebuilt, result):
     assert "<script" not in text
     assert "script" not in Reader(text).tags
     assert html.escape(evil) in text
+
+
+def test_a_language_model_has_nats_per_token_and_the_perplexity_they_mean(rebuilt):
+    scores = {"float32": math.log(32.0), "integer": math.log(40.0), "analog": (3.75, 4.25)}
+    accuracy = Accuracy(
+        "nats_per_token", False, 4, **scores, agreement_ratio=0.625, logit_snr_db=31.25
+    )
+    text = Reader(render(rebuilt(accuracy=accuracy))).text
+    summary = "nats per token is 4.000 (perplexity 54.60), against 3.466 (perplexity 32.00) in"
+    assert summary in text
+    assert "3.689 (perplexity 40.00)" in text
+    assert "4.000 ± 0.3536" in text  # 0.3536 is the deviation of 3.75 and 4.25 (n - 1)
+    assert "62.50 %" in text  # answers equal to float32's stay a ratio
 
 
 def test_shapes_only_results_have_a_page_without_accuracy(rebuilt):

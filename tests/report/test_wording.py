@@ -49,12 +49,18 @@ def test_what_is_not_nothing_never_reads_nothing(ratio, digits):
     [
         ("top1_ratio", 0.98611, "Top-1 accuracy", "98.61 %"),
         ("perplexity", 12.3456, "perplexity", "12.35"),
+        ("nats_per_token", 3.51234, "nats per token", "3.512"),
         ("exact_match_ratio", 1.0, "exact match ratio", "100.00 %"),
     ],
 )
 def test_metrics_are_named_and_written(metric, value, name, text):
     assert wording.metric_name(metric) == name
     assert plain(wording.metric_value(metric, value)) == text
+
+
+def test_a_score_of_a_language_model_comes_with_its_perplexity():
+    assert wording.metric_level("nats_per_token", math.log(20.0)) == "2.996 (perplexity 20.00)"
+    assert wording.metric_level("top1_ratio", 0.5) == wording.metric_value("top1_ratio", 0.5)
 
 
 def test_infinite_snr_is_in_words():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +76,8 @@ def test_samples_stay_where_they_fit(tiny: Workload) -> None:
     ("sizes", "message"),
     [
         ({"batch": 65}, "workload 'decoder': batch = 65 is outside 1 to 64, what the trace allows"),
+        ({"batch": 2.5}, "workload 'decoder': batch must be a whole number, got 2.5"),
+        ({"seq": "8"}, "workload 'decoder': seq must be a whole number, got '8'"),
         ({"sec": 4}, "workload 'decoder' has no dimension 'sec'; did you mean 'seq'?"),
         (
             {"batch": 2, "seq": 17},
@@ -85,7 +88,7 @@ def test_samples_stay_where_they_fit(tiny: Workload) -> None:
         ),
     ],
 )
-def test_sizes_that_the_model_does_not_allow(sizes: dict[str, int], message: str) -> None:
+def test_sizes_that_the_model_does_not_allow(sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(WorkloadError) as caught:
         decoder().with_dims(**sizes)
     assert str(caught.value) == message

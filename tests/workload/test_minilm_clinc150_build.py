@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pimsim.config import load_architecture
 from pimsim.errors import InputError, MissingExtraError
+from pimsim.quantization import quantize
 from pimsim.workload.files import load
 from pimsim.workload.graph import Workload
 from pimsim.workload.reference import run
@@ -89,6 +91,18 @@ def test_the_reference_equals_torch_and_the_head_has_learnt_the_intents(built: W
     assert np.abs(found[built.outputs[0]] - expected).max() <= 1e-4 * np.abs(expected).max()
     # of a random encoder; guessing gives a third
     assert np.mean(expected.argmax(axis=1) == built.samples.labels) >= 0.7
+
+
+@pytest.mark.parametrize(("chip", "unit"), [("rap", "ibert"), ("conventional", "fp32")])
+def test_every_operation_has_a_form_on_a_chip_with_an_rms_norm(
+    built: Workload, chip: str, unit: str
+) -> None:
+    """Pooling and Euclidean norm included: a product with the mask's rows, and an RMS norm."""
+    added = f"units.rms_norm={{model: {unit}_rms_norm, lanes: 64}}"
+    quantized = quantize(built, load_architecture(chip, overrides=[added]))
+    (norm,) = (op for op in built.ops if op.kind == "rms_norm")
+    pooling = [op.name for op in built.ops if op.kind == "matmul"][-1]
+    assert {norm.name, pooling} <= {op.source for op in quantized.ops}
 
 
 def test_padding_does_not_change_an_answer(built: Workload) -> None:
