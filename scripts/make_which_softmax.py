@@ -1,10 +1,11 @@
-"""Regenerate the tables of docs/which_softmax.md from the units themselves.
+"""Regenerate the table of docs/which_softmax.md from the units themselves.
 
 python scripts/make_which_softmax.py
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,13 @@ from pimsim.cost.digital import operations
 from pimsim.cost.technology import OperatingPoint
 from pimsim.functional import Answers, measure, run_exact
 from pimsim.integer import Softermax
-from pimsim.integer.units import IntegerUnit
+from pimsim.integer.hardware import UnitHardware
 from pimsim.quantization import calibrate, quantize, unit_constants
 from pimsim.quantization.constants import dyadic
 from pimsim.records import Accuracy
+from pimsim.registry import UNITS
 from pimsim.workload import reference
+from pimsim.workload.graph import Op
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "which_softmax.md"
@@ -28,6 +31,9 @@ LANES = 64
 NODE_NM = 28.0
 WORKLOAD = "vit_digits"
 NAMES = ("ibert_softmax", "ivit_softmax", "illm_softmax", "fqvit_softmax", "softermax")
+FLOATING = ("fp32_softmax", "fp16_softmax")
+Unit = tuple[Callable[..., Any], float, UnitHardware]
+"""Codes to probabilities, real value of one step of these, and hardware."""
 SPREADS = {"flat": 0.5, "ordinary": 2.0, "peaked": 6.0}
 """Standard deviation of the logits of a row."""
 
@@ -42,10 +48,19 @@ def published_softermax() -> tuple[Softermax, float]:
     return unit, 2.0**-7
 
 
-def units() -> dict[str, tuple[IntegerUnit, float]]:
-    """Every softmax that is made from a scale, and Softermax as published."""
-    made = {f"`{name}`": unit_constants.softmax(name, SCALE, 16) for name in NAMES}
-    return {**made, "`softermax`, published widths": published_softermax()}
+def floating(model: str) -> Unit:
+    """A floating-point softmax on the same logits, and its hardware."""
+    op = Op(name="softmax", kind="softmax", inputs=("x",), outputs=("y",), attributes={"axis": -1})
+    unit = UNITS[model](op=op)
+    return (lambda codes: unit(codes * np.float32(SCALE))), 1.0, unit.hardware
+
+
+def units() -> dict[str, Unit]:
+    """Every softmax, and Softermax as published."""
+    made = {name: unit_constants.softmax(name, SCALE, 16) for name in NAMES}
+    made["published"] = published_softermax()
+    integer = {name: (unit, step, unit.hardware) for name, (unit, step) in made.items()}
+    return {**integer, **{model: floating(model) for model in FLOATING}}
 
 
 def logits(spread: float) -> NDArray[np.int16]:
@@ -55,7 +70,7 @@ def logits(spread: float) -> NDArray[np.int16]:
     return np.clip(codes, -(2**15), 2**15 - 1).astype(np.int16)
 
 
-def errors(unit: Callable[..., tuple[NDArray[np.int16], int]], step: float, spread: float) -> str:
+def errors(unit: Callable[..., Any], step: float, spread: float) -> str:
     """Largest and rms error of a probability against float64."""
     codes = logits(spread)
     weights = np.exp(SCALE * (codes - codes.max(axis=-1, keepdims=True).astype(np.float64)))
@@ -63,9 +78,45 @@ def errors(unit: Callable[..., tuple[NDArray[np.int16], int]], step: float, spre
     return f"{np.abs(error).max():.1e} / {np.sqrt(np.mean(error**2)):.1e}"
 
 
+def cost_cells(hardware: UnitHardware) -> list[str]:
+    """Operations, cycles and energy of a row."""
+    costs = operations(OperatingPoint(NODE_NM))
+    counts = hardware.operations(ROW)
+    of_kind = {
+        kind: sum(count for operation, count in counts.items() if operation.kind.endswith(kind))
+        for kind in ("multiply", "divide")
+    }
+    energy_pj = sum(
+        costs.operation(operation.kind, operation.width_bits).energy_pj.value * count
+        for operation, count in counts.items()
+    )
+    return [
+        f"{sum(counts.values()) / ROW:.1f}",
+        f"{of_kind['multiply'] / ROW:.1f}",
+        str(of_kind["divide"]),
+        str(hardware.cycles_per_row(ROW, LANES)),
+        f"{energy_pj / ROW:.2f}",
+    ]
+
+
+def answers() -> dict[str, Accuracy]:
+    """What the demo network answers with each unit on an ideal chip."""
+    workload = load_workload(WORKLOAD)
+    assert workload.samples is not None
+    samples, output, statistics = workload.samples, workload.outputs[0], calibrate(workload)
+    inputs = [samples.evaluation[name] for name in workload.inputs]
+    exact = reference.run(workload, *inputs)[output]
+    found = {}
+    for model in (*NAMES, *FLOATING):
+        chip = "conventional" if model in FLOATING else "rap"
+        architecture = load_architecture(chip, overrides=[f"units.softmax.model={model}"])
+        outputs = run_exact(quantize(workload, architecture, statistics), samples.evaluation, {})
+        found[model] = measure(Answers(exact, outputs[output], [outputs[output]]), samples.labels)
+    return found
+
+
 def table() -> str:
     """Markdown of the whole table."""
-    costs = operations(OperatingPoint(NODE_NM))
     head = [
         "unit",
         *(f"error, {name} (σ = {spread:g})" for name, spread in SPREADS.items()),
@@ -74,63 +125,25 @@ def table() -> str:
         "divisions per row",
         f"cycles per row of {ROW}",
         "pJ per element",
+        "right answers",
+        "logit SNR [dB]",
     ]
     lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-    for name, (unit, step) in units().items():
-        counts = unit.hardware.operations(ROW)
-        of_kind = {
-            kind: sum(count for operation, count in counts.items() if operation.kind == kind)
-            for kind in ("multiply", "divide")
-        }
-        energy_pj = sum(
-            costs.operation(operation.kind, operation.width_bits).energy_pj.value * count
-            for operation, count in counts.items()
-        )
-        cells = [
-            name,
-            *(errors(unit, step, spread) for spread in SPREADS.values()),
-            f"{sum(counts.values()) / ROW:.1f}",
-            f"{of_kind['multiply'] / ROW:.1f}",
-            str(of_kind["divide"]),
-            str(unit.hardware.cycles_per_row(ROW, LANES)),
-            f"{energy_pj / ROW:.2f}",
-        ]
+    accuracy = answers()
+    for name, (unit, step, hardware) in units().items():
+        shown = "`softermax`, published widths" if name == "published" else f"`{name}`"
+        cells = [shown, *(errors(unit, step, spread) for spread in SPREADS.values())]
+        cells += cost_cells(hardware)
+        if name in accuracy:
+            result = accuracy[name]
+            cells += [f"{100 * result.integer:.2f} %", f"{result.logit_snr_db:.1f}"]
+        else:
+            cells += ["", ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def accuracy_table() -> str:
-    """Markdown of what the demo network answers with each unit on an ideal chip."""
-    workload = load_workload(WORKLOAD)
-    assert workload.samples is not None
-    samples, output, statistics = workload.samples, workload.outputs[0], calibrate(workload)
-    inputs = [samples.evaluation[name] for name in workload.inputs]
-    exact = reference.run(workload, *inputs)[output]
-
-    def found(chip: str, *overrides: str) -> Accuracy:
-        architecture = load_architecture(chip, overrides=overrides)
-        quantized = quantize(workload, architecture, statistics)
-        answers = run_exact(quantized, samples.evaluation, {})[output]
-        return measure(Answers(exact, answers, [answers]), samples.labels)
-
-    rows = {f"`{name}`": found("rap", f"units.softmax.model={name}") for name in NAMES}
-    rows["`fp32_softmax`, and every other function in float32 (`int8_dqq`)"] = found("conventional")
-    reached = next(iter(rows.values())).float32
-    lines = [
-        f"| unit | accuracy, {samples.count} images | same answer as float32 | logit SNR [dB] |",
-        "|" + " --- |" * 4,
-        f"| float32 network | {100 * reached:.2f} % | | |",
-    ]
-    for name, row in rows.items():
-        cells = (
-            f"{100 * row.integer:.2f} %", f"{100 * row.agreement_ratio:.2f} %",
-            f"{row.logit_snr_db:.1f}",
-        )  # fmt: skip
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-TABLES: dict[str, Callable[[], str]] = {"table": table, "accuracy": accuracy_table}
+TABLES: dict[str, Callable[[], str]] = {"table": table}
 
 
 def page(text: str, *names: str) -> str:

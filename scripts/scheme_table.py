@@ -24,7 +24,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "schemes.md"
 WORKLOAD = "vit_digits"
 COST_SAMPLES = 8
 
-ACCURACY_ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+Row = tuple[str, str, tuple[str, ...]]
+"""Chip whose units the scheme takes, scheme, settings."""
+ACCURACY_ROWS: tuple[Row, ...] = (
     ("conventional", "float32", ()),
     ("conventional", "int8_dqq", ()),
     ("rap", "int8_dyadic", ()),
@@ -35,15 +37,12 @@ ACCURACY_ROWS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("rap", "qrazor_w4a4kv4", ("numerics.group=16",)),
     *(("rap", "quartz_w4a4", (f"numerics.group={group}",)) for group in (8, 16, 32, 64, 128)),
 )
-"""Chip whose units the scheme takes, scheme, settings."""
 COST_ROWS = (
     "int8_dyadic", "int4", "qrazor_w4a4", "qrazor_w4a8", "qrazor_w4a4kv4", "quartz_w4a4",
 )  # fmt: skip
 
 
-def scored(
-    workload: Workload, rows: Sequence[tuple[str, str, tuple[str, ...]]], samples: int | None = None
-) -> list[Accuracy]:
+def scored(workload: Workload, rows: Sequence[Row], samples: int | None = None) -> list[Accuracy]:
     """Accuracy of each scheme on a chip without errors, on the first evaluation samples."""
     assert workload.samples is not None
     assert workload.samples.labels is not None
@@ -119,8 +118,8 @@ def cost_table() -> str:
 def with_tables(page: str, tables: dict[str, str]) -> str:
     """The page with what stands between ``<!-- name -->`` and ``<!-- end -->`` replaced."""
     for name, table in tables.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-        page, count = re.subn(pattern, lambda m: m[1] + table + m[2], page, flags=re.DOTALL)  # noqa: B023
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        page, count = re.subn(pattern, lambda m: f"{m[1]}{table}\n{m[2]}", page, flags=re.DOTALL)  # noqa: B023
         assert count == 1, name
     return page
 

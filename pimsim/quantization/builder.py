@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pimsim.config.architecture import Architecture
 from pimsim.errors import QuantizationError
 from pimsim.integer.units import UnitOutput
+from pimsim.quantization.convolution import fold, unfold
 from pimsim.quantization.encodings import code, without_activations
 from pimsim.quantization.quantized import (
     Encoding,
@@ -24,7 +25,7 @@ from pimsim.quantization.quantized import (
     QuantizedWorkload,
 )
 from pimsim.workload.graph import Op, Workload
-from pimsim.workload.reference import apply_movement, unfold_convolution
+from pimsim.workload.reference import apply_movement
 from pimsim.workload.reference import execute as execute_reference
 from pimsim.workload.shapes import Size
 
@@ -106,6 +107,26 @@ class GraphBuilder:
             self.values[tensor] = Value(tensor, FLOAT32, constant=stored, is_constant=True)
         return self.values[tensor]
 
+    def from_host(self, tensor: str) -> str | None:
+        """Name under which the host has a tensor; ``None`` if activations enter it.
+
+        What follows from stored constants alone, such as the mask or the angles of the length that
+        is run, the host provides as it is.
+        """
+        if tensor in self.host:
+            return tensor
+        if tensor not in self.constants:
+            return None
+        name = f"{tensor}.provided"
+        if name not in self.tensors:
+            value = self.stored(tensor)
+            provide = None if value is None else lambda _arrays, _dims: UnitOutput(value, 0)
+            operation = QuantizedOp(
+                name=name, kind="boundary", source=tensor, inputs=(), output=name, execute=provide
+            )
+            self.emit(operation, self.shape(tensor), FLOAT32)
+        return name
+
     def stored(self, tensor: str) -> NDArray[Any] | None:
         """Values of an operand that the chip holds from the start; ``None`` when shape-only."""
         value = self.operand(tensor)
@@ -149,13 +170,16 @@ class GraphBuilder:
 
     def _indices(self, op: Op) -> tuple[str, ...]:
         """Names of the index operands of a movement, which only the host may compute."""
+        found = []
         for name in op.inputs[1:]:
-            if name not in self.host:
+            index = self.from_host(name)
+            if index is None:
                 raise QuantizationError(
                     f"the index {name!r} is computed from activations; only indices that follow "
                     "from token ids, masks and positions have a form"
                 )
-        return op.inputs[1:]
+            found.append(index)
+        return tuple(found)
 
     def fold_constants(self, op: Op) -> Value:
         """Compute what follows from stored constants alone; the batch axis is 1 and broadcasts."""
@@ -206,8 +230,11 @@ class GraphBuilder:
         """The driven operand of a static product, vector by vector: patches of a convolution."""
         if op.kind != "convolution":
             return driven
-        rows = int(np.prod([int(size) for size in self.shape(op.inputs[1])[1:]]))
-        return self._unfold(op, driven, _positions(self.shape(op.output)), rows)
+        return unfold(self, op, driven)
+
+    def fold(self, op: Op, pixels: Value) -> Value:
+        """The result of a static product in the shape that was traced: an image, if need be."""
+        return fold(self, op, pixels) if op.kind == "convolution" else pixels
 
     def product(
         self, op: Op, driven: Value, codes: NDArray[Any] | None, encoding: Encoding, *,
@@ -280,58 +307,6 @@ class GraphBuilder:
             ),
             self.shape(op.output),
             encoding,
-        )
-
-    def _unfold(self, op: Op, image: Value, positions: int, rows: int) -> Value:
-        kernel = tuple(int(size) for size in self.shape(op.inputs[1])[2:])
-        geometry = {
-            name: (op.attributes[name][0], op.attributes[name][1])
-            for name in ("stride", "padding", "dilation")
-        }
-        if op.attributes["groups"] != 1:
-            raise QuantizationError(
-                f"a convolution with {op.attributes['groups']} groups has no crossbar form yet; "
-                "only groups = 1"
-            )
-
-        def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
-            patches = unfold_convolution(arrays[0], (kernel[0], kernel[1]), **geometry)
-            return UnitOutput(patches, 0)
-
-        return self.emit(
-            QuantizedOp(
-                name=f"{op.name}.unfold",
-                kind="movement",
-                source=op.name,
-                inputs=(image.name,),
-                output=f"{op.output}.patches",
-                function="unfold",
-                execute=None if self.shape_only else execute,
-            ),
-            (self.shape(op.output)[0], positions, rows),
-            image.encoding,
-        )
-
-    def fold(self, op: Op, pixels: Value) -> Value:
-        """Bring (batch, position, channel) back to (batch, channel, height, width)."""
-        _, channels, height, width = (size for size in self.shape(op.output))
-
-        def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
-            image = arrays[0].transpose(0, 2, 1)
-            return UnitOutput(image.reshape(len(image), int(channels), int(height), int(width)), 0)
-
-        return self.emit(
-            QuantizedOp(
-                name=f"{op.name}.fold",
-                kind="movement",
-                source=op.name,
-                inputs=(pixels.name,),
-                output=f"{op.output}.image",
-                function="fold",
-                execute=None if self.shape_only else execute,
-            ),
-            self.shape(op.output),
-            pixels.encoding,
         )
 
     def unit(
@@ -424,13 +399,6 @@ def _shift_tensors(groups: Groups | None) -> tuple[str, ...]:
     if groups is None:
         return ()
     return tuple(name for name in (groups.driven, groups.stored) if name is not None)
-
-
-def _positions(shape: Sequence[Size]) -> int:
-    height, width = shape[2], shape[3]
-    if not isinstance(height, int) or not isinstance(width, int):
-        raise QuantizationError("a convolution needs a fixed image size")
-    return height * width
 
 
 def _spread(piece: NDArray[Any], lead: NDArray[Any], axis: int) -> NDArray[Any]:

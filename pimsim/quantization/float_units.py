@@ -1,4 +1,4 @@
-"""The conventional chip's functions in single precision.
+"""The conventional chip's functions in single and in half precision.
 
 Which question this module answers: *what do floating-point softmax, GELU, LayerNorm, rescaling and
 addition compute, and what work is that?*
@@ -7,7 +7,13 @@ The values are IEEE 754 single precision as NumPy computes them; what each unit 
 of a straightforward implementation, so that the integer units have a fair opponent. An exponential
 or a square root counts as one operation of its kind; a subtraction is an addition.
 
-Not modelled: half precision, denormals in hardware, approximate exponentials.
+A unit in half precision (``fp16_*``) takes and returns half-precision numbers. It declares 16-bit
+operators, but sums over a row, and the scaling of an accumulator, in single precision, as mixed
+precision does (Micikevicius et al., arXiv:1710.03740, section 3.3). What exceeds 65504 is saturated
+and counted.
+
+Not modelled: the rounding of intermediate results inside a unit in half precision, whose result is
+rounded once; denormals in hardware; approximate exponentials.
 """
 
 from collections.abc import Mapping
@@ -18,23 +24,20 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.integer.hardware import Operation, UnitHardware
+from pimsim.integer.hardware import Operation, OperationKind, UnitHardware
 from pimsim.integer.units import UnitOutput
+from pimsim.quantization.precision import FP32_BITS, HALF, SINGLE, Precision
 from pimsim.workload.graph import Op
 from pimsim.workload.reference import execute
 
-FP32_BITS: Final = 32
-DIVIDE_CYCLES: Final = 14
-"""Serial radix-4 division of a 24-bit significand with rounding and exponent; assumed."""
 _MASKED: Final = -1e30
 """So far below any logit that its exponential is 0."""
 
-_ADD = Operation("fp_add", FP32_BITS)
-_MULTIPLY = Operation("fp_multiply", FP32_BITS)
-_DIVIDE = Operation("fp_divide", FP32_BITS)
-_EXP = Operation("fp_exp", FP32_BITS)
+_ACCUMULATE = Operation("fp_add", FP32_BITS)
+"""Sums over a row are in single precision on every unit."""
+_SCALE = Operation("fp_multiply", FP32_BITS)
+"""So is the scaling of an accumulator of 32 bits, which half precision could not hold."""
 _CONVERT = Operation("convert", FP32_BITS)
-_COMPARE = Operation("compare", FP32_BITS)
 
 
 def _hardware(
@@ -54,12 +57,12 @@ def _hardware(
     )
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Softmax:
     """Softmax over the last axis, after a constant factor on the logits."""
 
     name: ClassVar[str] = "fp32_softmax"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
     factor: float = 1.0
@@ -69,44 +72,51 @@ class Fp32Softmax:
 
         Elements that ``keep`` leaves out take no part and become 0.
         """
-        logits = x * np.float32(self.factor)
+        logits = self.precision.taken(x) * np.float32(self.factor)
         if keep is None:
-            return UnitOutput(execute(self.op, [logits], {}), 0)
+            return self.precision.rounded(execute(self.op, [logits], {}))
         logits = np.where(keep, logits, np.float32(_MASKED))
-        return UnitOutput(execute(self.op, [logits], {}) * keep, 0)
+        return self.precision.rounded(execute(self.op, [logits], {}) * keep)
 
     @property
     def hardware(self) -> UnitHardware:
         """Three passes: maximum; exponentials and their sum; normalization."""
-        per_element = ((_COMPARE, 1), (_ADD, 2), (_EXP, 1), (_MULTIPLY, 2))
-        return _hardware(3, per_element, ((_DIVIDE, 1),), DIVIDE_CYCLES)
+        of = self.precision.operation
+        per_element = (
+            (of("compare"), 1), (of("fp_add"), 1), (_ACCUMULATE, 1), (of("fp_exp"), 1),
+            (of("fp_multiply"), 2),
+        )  # fmt: skip
+        per_row = ((of("fp_divide"), 1),)
+        return _hardware(3, per_element, per_row, self.precision.divide_cycles)
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Gelu:
     """GELU as the traced model defines it; costed as ``x * sigmoid(1.702 x)``."""
 
     name: ClassVar[str] = "fp32_gelu"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
 
     def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
         """Apply GELU element by element."""
-        return UnitOutput(execute(self.op, [x], {}), 0)
+        return self.precision.rounded(execute(self.op, [self.precision.taken(x)], {}))
 
     @property
     def hardware(self) -> UnitHardware:
         """One pass: a multiplication, an exponential, an addition, a division, a multiplication."""
-        return _hardware(1, ((_MULTIPLY, 2), (_EXP, 1), (_ADD, 1), (_DIVIDE, 1)))
+        of = self.precision.operation
+        per_element = ((of("fp_multiply"), 2), (of("fp_exp"), 1), (of("fp_add"), 1))
+        return _hardware(1, (*per_element, (of("fp_divide"), 1)))
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32LayerNorm:
     """Layer normalization over the last axis, with gain and bias."""
 
     name: ClassVar[str] = "fp32_layer_norm"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
     gain: tuple[float, ...]
@@ -114,63 +124,71 @@ class Fp32LayerNorm:
 
     def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
         """Normalize rows."""
-        constants = [np.array(values, np.float32) for values in (self.gain, self.bias)]
-        return UnitOutput(execute(self.op, [x, *constants], {}), 0)
+        taken = self.precision.taken
+        constants = [taken(np.array(values, np.float32)) for values in (self.gain, self.bias)]
+        return self.precision.rounded(execute(self.op, [taken(x), *constants], {}))
 
     @property
     def hardware(self) -> UnitHardware:
         """Three passes: sum; centring and squares; scaling. A root and a division between."""
-        per_element = ((_ADD, 4), (_MULTIPLY, 3))
-        per_row = ((_MULTIPLY, 2), (_ADD, 1), (_DIVIDE, 2))
-        return _hardware(3, per_element, per_row, 2 * DIVIDE_CYCLES)
+        of = self.precision.operation
+        per_element = ((_ACCUMULATE, 2), (of("fp_add"), 2), (of("fp_multiply"), 3))
+        per_row = ((of("fp_multiply"), 2), (of("fp_add"), 1), (of("fp_divide"), 2))
+        return _hardware(3, per_element, per_row, 2 * self.precision.divide_cycles)
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32RmsNorm:
     """RMS normalization over the last axis, with a gain."""
 
     name: ClassVar[str] = "fp32_rms_norm"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
     gain: tuple[float, ...]
 
     def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
         """Normalize rows."""
-        return UnitOutput(execute(self.op, [x, np.array(self.gain, np.float32)], {}), 0)
+        taken = self.precision.taken
+        gain = taken(np.array(self.gain, np.float32))
+        return self.precision.rounded(execute(self.op, [taken(x), gain], {}))
 
     @property
     def hardware(self) -> UnitHardware:
         """Two passes: sum of squares; scaling. A root and a division between."""
-        per_row = ((_MULTIPLY, 1), (_ADD, 1), (_DIVIDE, 2))
-        return _hardware(2, ((_ADD, 1), (_MULTIPLY, 3)), per_row, 2 * DIVIDE_CYCLES)
+        of = self.precision.operation
+        per_element = ((_ACCUMULATE, 1), (of("fp_multiply"), 3))
+        per_row = ((of("fp_multiply"), 1), (of("fp_add"), 1), (of("fp_divide"), 2))
+        return _hardware(2, per_element, per_row, 2 * self.precision.divide_cycles)
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Silu:
     """SiLU, ``x * sigmoid(x)``."""
 
     name: ClassVar[str] = "fp32_silu"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
 
     def __call__(self, x: NDArray[np.float32]) -> UnitOutput:
         """Apply SiLU element by element."""
-        return UnitOutput(execute(self.op, [x], {}), 0)
+        return self.precision.rounded(execute(self.op, [self.precision.taken(x)], {}))
 
     @property
     def hardware(self) -> UnitHardware:
         """One pass: an exponential, an addition, a division, a multiplication."""
-        return _hardware(1, ((_EXP, 1), (_ADD, 1), (_DIVIDE, 1), (_MULTIPLY, 1)))
+        of = self.precision.operation
+        kinds: tuple[OperationKind, ...] = ("fp_exp", "fp_add", "fp_divide", "fp_multiply")
+        return _hardware(1, tuple((of(kind), 1) for kind in kinds))
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Rotary:
     """Rotary position embedding, with the cosines and sines as operands."""
 
     name: ClassVar[str] = "fp32_rotary"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
 
@@ -178,20 +196,22 @@ class Fp32Rotary:
         self, x: NDArray[np.float32], cosine: NDArray[np.float32], sine: NDArray[np.float32]
     ) -> UnitOutput:
         """Turn each pair of channels by its angle."""
-        return UnitOutput(execute(self.op, [x, cosine, sine], {}), 0)
+        operands = [self.precision.taken(values) for values in (x, cosine, sine)]
+        return self.precision.rounded(execute(self.op, operands, {}))
 
     @property
     def hardware(self) -> UnitHardware:
         """One pass: two multiplications and an addition."""
-        return _hardware(1, ((_MULTIPLY, 2), (_ADD, 1)))
+        of = self.precision.operation
+        return _hardware(1, ((of("fp_multiply"), 2), (of("fp_add"), 1)))
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Requantize:
     """Accumulators to real numbers (``to_float``), or real numbers to signed codes."""
 
     name: ClassVar[str] = "fp32_requantize"
+    precision: ClassVar[Precision] = SINGLE
 
     scale: tuple[float, ...]
     """Real value of one step: one, or one per channel."""
@@ -203,74 +223,165 @@ class Fp32Requantize:
         """Dequantize or quantize rows; quantizing saturates symmetrically and counts it."""
         scale = np.array(self.scale, np.float32)
         if self.bits is None:
-            return UnitOutput(x.astype(np.float32) * scale + np.array(self.bias, np.float32), 0)
+            real = x.astype(np.float32) * scale + np.array(self.bias, np.float32)
+            return self.precision.rounded(real)
         limit = (1 << (self.bits - 1)) - 1
-        codes = np.rint(x / scale)
+        codes = np.rint(self.precision.taken(x) / scale)
         clipped = np.clip(codes, -limit, limit)
         dtype = np.int8 if self.bits <= 8 else np.int16
         return UnitOutput(clipped.astype(dtype), int(np.count_nonzero(clipped != codes)))
 
     @property
     def hardware(self) -> UnitHardware:
-        """One pass: conversion and scaling, and the bias or the two limits."""
-        last = (_ADD, 1) if self.bits is None else (_COMPARE, 2)
-        return _hardware(1, ((_CONVERT, 1), (_MULTIPLY, 1), last))
+        """One pass: conversion and scaling, and the bias or the two limits.
+
+        In half precision, dequantizing rounds a second time.
+        """
+        of = self.precision.operation
+        if self.bits is not None:
+            return _hardware(1, ((of("convert"), 1), (of("fp_multiply"), 1), (of("compare"), 2)))
+        again = () if self.precision == SINGLE else ((of("convert"), 1),)
+        return _hardware(1, ((_CONVERT, 1), (_SCALE, 1), (_ACCUMULATE, 1), *again))
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Add:
     """Residual addition."""
 
     name: ClassVar[str] = "fp32_add"
+    precision: ClassVar[Precision] = SINGLE
 
     def __call__(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> UnitOutput:
         """Add two tensors, broadcast against each other."""
-        return UnitOutput(a + b, 0)
+        return self.precision.rounded(self.precision.taken(a) + self.precision.taken(b))
 
     @property
     def hardware(self) -> UnitHardware:
         """One addition per element."""
-        return _hardware(1, ((_ADD, 1),))
+        return _hardware(1, ((self.precision.operation("fp_add"), 1),))
 
 
-ELEMENTWISE_COSTS: Final[Mapping[str, tuple[tuple[Operation, int], ...]]] = MappingProxyType(
+ELEMENTWISE_COSTS: Final[Mapping[str, tuple[tuple[OperationKind, int], ...]]] = MappingProxyType(
     {
-        "sub": ((_ADD, 1),),
-        "neg": ((_ADD, 1),),
-        "abs": ((_COMPARE, 1),),
-        "relu": ((_COMPARE, 1),),
-        "clamp": ((_COMPARE, 2),),
-        "minimum": ((_COMPARE, 1),),
-        "maximum": ((_COMPARE, 1),),
-        "sqrt": ((_DIVIDE, 1),),
-        "rsqrt": ((_DIVIDE, 2),),
-        "exp": ((_EXP, 1),),
-        "sigmoid": ((_EXP, 1), (_ADD, 1), (_DIVIDE, 1)),
-        "tanh": ((_EXP, 1), (_ADD, 2), (_DIVIDE, 1)),
-        "add": ((_ADD, 1),),
-        "mul": ((_MULTIPLY, 1),),
-        "div": ((_DIVIDE, 1),),
+        "sub": (("fp_add", 1),),
+        "neg": (("fp_add", 1),),
+        "abs": (("compare", 1),),
+        "relu": (("compare", 1),),
+        "clamp": (("compare", 2),),
+        "minimum": (("compare", 1),),
+        "maximum": (("compare", 1),),
+        "sqrt": (("fp_divide", 1),),
+        "rsqrt": (("fp_divide", 2),),
+        "exp": (("fp_exp", 1),),
+        "sigmoid": (("fp_exp", 1), ("fp_add", 1), ("fp_divide", 1)),
+        "tanh": (("fp_exp", 1), ("fp_add", 2), ("fp_divide", 1)),
+        "add": (("fp_add", 1),),
+        "mul": (("fp_multiply", 1),),
+        "div": (("fp_divide", 1),),
     }
 )
 """Kinds of element-wise operations that the vector unit executes, and the work for one element. A
 root takes the time and energy of a division."""
 
 
-@final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fp32Elementwise:
     """Any operation of :data:`ELEMENTWISE_COSTS`, as the traced model defines it."""
 
     name: ClassVar[str] = "fp32_elementwise"
+    precision: ClassVar[Precision] = SINGLE
 
     op: Op
 
     def __call__(self, *operands: NDArray[np.float32]) -> UnitOutput:
         """Compute element by element, operands broadcast against each other."""
-        return UnitOutput(execute(self.op, operands, {}, np.float32), 0)
+        taken = [self.precision.taken(values) for values in operands]
+        return self.precision.rounded(execute(self.op, taken, {}, np.float32))
 
     @property
     def hardware(self) -> UnitHardware:
         """One pass."""
-        return _hardware(1, ELEMENTWISE_COSTS[self.op.kind])
+        of = self.precision.operation
+        costs = ELEMENTWISE_COSTS[self.op.kind]
+        return _hardware(1, tuple((of(kind), count) for kind, count in costs))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Softmax(Fp32Softmax):
+    """:class:`Fp32Softmax` in half precision."""
+
+    name: ClassVar[str] = "fp16_softmax"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Gelu(Fp32Gelu):
+    """:class:`Fp32Gelu` in half precision."""
+
+    name: ClassVar[str] = "fp16_gelu"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16LayerNorm(Fp32LayerNorm):
+    """:class:`Fp32LayerNorm` in half precision."""
+
+    name: ClassVar[str] = "fp16_layer_norm"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16RmsNorm(Fp32RmsNorm):
+    """:class:`Fp32RmsNorm` in half precision."""
+
+    name: ClassVar[str] = "fp16_rms_norm"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Silu(Fp32Silu):
+    """:class:`Fp32Silu` in half precision."""
+
+    name: ClassVar[str] = "fp16_silu"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Rotary(Fp32Rotary):
+    """:class:`Fp32Rotary` in half precision."""
+
+    name: ClassVar[str] = "fp16_rotary"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Requantize(Fp32Requantize):
+    """:class:`Fp32Requantize` in half precision."""
+
+    name: ClassVar[str] = "fp16_requantize"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Add(Fp32Add):
+    """:class:`Fp32Add` in half precision."""
+
+    name: ClassVar[str] = "fp16_add"
+    precision: ClassVar[Precision] = HALF
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp16Elementwise(Fp32Elementwise):
+    """:class:`Fp32Elementwise` in half precision."""
+
+    name: ClassVar[str] = "fp16_elementwise"
+    precision: ClassVar[Precision] = HALF

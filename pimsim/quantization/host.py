@@ -96,11 +96,11 @@ def keep_only(builder: GraphBuilder, op: Op) -> Value:
     QuantizationError
         If the mask depends on activations or stands twice before one softmax.
     """
-    value, keep = builder.computed(op.inputs[0]), op.inputs[1]
-    if keep not in builder.host:
+    value, keep = builder.computed(op.inputs[0]), builder.from_host(op.inputs[1])
+    if keep is None:
         raise QuantizationError(
-            f"the mask {keep!r} is computed from activations; only masks that follow from token "
-            "ids, attention masks and positions have a form"
+            f"the mask {op.inputs[1]!r} is computed from activations; only masks that follow from "
+            "token ids, attention masks and positions have a form"
         )
     if value.keep is not None:
         raise QuantizationError("logits that are masked twice; combine the two masks in the model")

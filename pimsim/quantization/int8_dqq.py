@@ -4,13 +4,15 @@ Which question this module answers: *what does the transformer compute on a chip
 integer and whose other units are floating-point?*
 
 Operands of products are 8-bit codes with one scale per tensor (absolute maximum on the calibration
-samples), weights with one per output channel. Every accumulator is dequantized to single precision,
-softmax, GELU, LayerNorm and additions run in single precision, and the next product's operand is
-quantized again. The cache of a decoding step holds codes; only the new token's are quantized.
+samples), weights with one per output channel. Every accumulator is dequantized to floating point,
+softmax, GELU, LayerNorm and additions run in single or half precision, as the chip's units do, and
+the next product's operand is quantized again. Additions are the requantization unit's, and what
+comes from the host is in single precision. The cache of a decoding step holds codes; only the new
+token's are quantized.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -23,39 +25,26 @@ from pimsim.quantization import constants
 from pimsim.quantization.builder import FLOAT32, GraphBuilder, Value, check_last_axis, host_side
 from pimsim.quantization.calibration import symmetric_scale
 from pimsim.quantization.encodings import appended_states, code, constant_factor
-from pimsim.quantization.float_units import (
-    ELEMENTWISE_COSTS,
-    Fp32Add,
-    Fp32Elementwise,
-    Fp32Gelu,
-    Fp32LayerNorm,
-    Fp32Requantize,
-    Fp32RmsNorm,
-    Fp32Rotary,
-    Fp32Silu,
-    Fp32Softmax,
-)
+from pimsim.quantization.float_units import ELEMENTWISE_COSTS
 from pimsim.quantization.forms import check_numerics
 from pimsim.quantization.host import look_up
 from pimsim.quantization.lowering import lower_all, unmasked
 from pimsim.quantization.observers import operand_range
+from pimsim.quantization.precision import FP16_BITS
 from pimsim.quantization.quantized import Encoding, Execute, QuantizedWorkload
 from pimsim.quantization.unit_choice import check_units, unit_model
+from pimsim.registry import UNITS
 from pimsim.workload.graph import Op, Workload
 
 SCHEME: Final = "int8_dqq"
 PRODUCT_BITS: Final = 8
 ACCUMULATOR: Final = Encoding(32, "integer", None)
+FLOAT16: Final = Encoding(16, "float", None)
 
-_UNITS: Final = {
-    "softmax": "fp32_softmax",
-    "layer_norm": "fp32_layer_norm",
-    "gelu": "fp32_gelu",
-    "requantize": "fp32_requantize",
-    "rms_norm": "fp32_rms_norm",
-    "silu": "fp32_silu",
-    "rotary": "fp32_rotary",
-}
+_FUNCTIONS: Final = (
+    "softmax", "layer_norm", "gelu", "requantize", "rms_norm", "silu", "rotary",
+)  # fmt: skip
+_UNITS: Final = {function: (f"fp16_{function}", f"fp32_{function}") for function in _FUNCTIONS}
 
 
 def quantize(
@@ -66,7 +55,7 @@ def quantize(
     Parameters and errors are those of :func:`pimsim.quantization.int8_dyadic.quantize`.
     """
     check_numerics(architecture.numerics)
-    check_units(architecture, _UNITS, SCHEME)
+    check_units(architecture, _UNITS, SCHEME, from_scale=False)
     builder = GraphBuilder(workload, architecture, statistics)
     return _Lowering(builder, appended_states(workload)).run()
 
@@ -159,7 +148,9 @@ class _Lowering:
 
     def _narrowed(self, value: Value, op: Op, encoding: Encoding, name: str) -> Value:
         """Quantize a floating-point tensor."""
-        unit = Fp32Requantize(scale=((encoding.scale or 1.0) / _factor(value),), bits=PRODUCT_BITS)
+        unit = self._made(
+            "requantize", scale=((encoding.scale or 1.0) / _factor(value),), bits=PRODUCT_BITS
+        )
         return self.builder.unit(
             name=name, op=op, function="requantize", inputs=(value,), unit=unit,
             execute=lambda arrays, dims: unit(arrays[0]), encoding=encoding,
@@ -182,7 +173,7 @@ class _Lowering:
         )
         output = f"{op.output}.pixels" if op.kind == "convolution" else op.output
         result = self._dequantize(op, accumulated, scales=scales * scale, bias=bias, output=output)
-        return builder.fold(op, result) if op.kind == "convolution" else result
+        return builder.fold(op, result)
 
     def _matmul(self, op: Op) -> Value:
         (driven, a), (stored, b) = (self._as_operand(name, op) for name in op.inputs)
@@ -200,22 +191,28 @@ class _Lowering:
         bias: NDArray[Any] | None,
         output: str,
     ) -> Value:
-        unit = Fp32Requantize(
+        unit = self._made(
+            "requantize",
             scale=tuple(float(scale) for scale in scales),
             bias=(0.0,) if bias is None else tuple(float(value) for value in bias),
         )
         return self.builder.unit(
             name=f"{op.name}.dequantize", op=op, function="requantize", inputs=(accumulated,),
-            unit=unit, execute=lambda arrays, dims: unit(arrays[0]), encoding=FLOAT32,
+            unit=unit, execute=lambda arrays, dims: unit(arrays[0]), encoding=_encoding(unit),
             shape=self.builder.tensors[accumulated.name].shape, output=output, stream_from=op.name,
         )  # fmt: skip
+
+    def _made(self, function: str, *, kind: str | None = None, **constants: Any) -> Any:
+        """The chip's unit for a function, or what its unit does besides (``kind``)."""
+        model = unit_model(self.builder.architecture, function, f"fp32_{function}")
+        return UNITS[model.replace(function, kind or function)](**constants)
 
     # --- functions -------------------------------------------------------------------------------
 
     def _softmax(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
         value = self.builder.computed(op.inputs[0])
-        unit = Fp32Softmax(op=op, factor=_factor(value))
+        unit = self._made("softmax", op=op, factor=_factor(value))
         also = [] if value.keep is None else [Value(value.keep, FLOAT32)]
         return self._function(
             op, "softmax", value, unit, execute=lambda arrays, dims: unit(*arrays), also=also
@@ -223,12 +220,13 @@ class _Lowering:
 
     def _gelu(self, op: Op) -> Value:
         value = self._plain(self.builder.computed(op.inputs[0]))
-        return self._function(op, "gelu", value, Fp32Gelu(op=op))
+        return self._function(op, "gelu", value, self._made("gelu", op=op))
 
     def _layer_norm(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
         gain, bias = (self.builder.stored(name) for name in op.inputs[1:])
-        unit = Fp32LayerNorm(
+        unit = self._made(
+            "layer_norm",
             op=op,
             gain=() if gain is None else tuple(gain.tolist()),
             bias=() if bias is None else tuple(bias.tolist()),
@@ -238,24 +236,34 @@ class _Lowering:
 
     def _rms_norm(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
-        unit_model(self.builder.architecture, "rms_norm", "fp32_rms_norm")
         gain = self.builder.stored(op.inputs[1])
-        unit = Fp32RmsNorm(op=op, gain=() if gain is None else tuple(gain.tolist()))
+        gains = () if gain is None else tuple(gain.tolist())
+        unit = self._made("rms_norm", op=op, gain=gains)
         value = self._plain(self.builder.computed(op.inputs[0]))
         return self._function(op, "rms_norm", value, unit)
 
     def _silu(self, op: Op) -> Value:
-        unit_model(self.builder.architecture, "silu", "fp32_silu")
         value = self._plain(self.builder.computed(op.inputs[0]))
-        return self._function(op, "silu", value, Fp32Silu(op=op))
+        return self._function(op, "silu", value, self._made("silu", op=op))
 
     def _rotary(self, op: Op) -> Value:
-        unit_model(self.builder.architecture, "rotary", "fp32_rotary")
-        unit = Fp32Rotary(op=op)
-        value, *turns = (self._plain(self.builder.operand(name)) for name in op.inputs)
+        unit = self._made("rotary", op=op)
+        value = self._plain(self.builder.operand(op.inputs[0]))
+        turns = [self._turns(name) for name in op.inputs[1:]]
         return self._function(
             op, "rotary", value, unit, execute=lambda arrays, dims: unit(*arrays), also=turns
         )
+
+    def _turns(self, tensor: str) -> Value:
+        """Cosines or sines of the positions; stored ones are the host's to provide."""
+        value = self._plain(self.builder.operand(tensor))
+        given = self.builder.from_host(tensor) if value.is_constant else None
+        if given is None:
+            return value
+        sent = f"{tensor}.received"
+        if sent not in self.builder.tensors:
+            self._copy(f"{tensor}.send", given, sent)
+        return Value(sent, FLOAT32)
 
     def _function(
         self, op: Op, function: str, value: Value, unit: Any, *, execute: Execute | None = None,
@@ -263,7 +271,7 @@ class _Lowering:
     ) -> Value:  # fmt: skip
         return self.builder.unit(
             name=op.name, op=op, function=function, inputs=(value, *also), unit=unit,
-            execute=execute or (lambda arrays, dims: unit(arrays[0])), encoding=FLOAT32,
+            execute=execute or (lambda arrays, dims: unit(arrays[0])), encoding=_encoding(unit),
             shape=self.builder.shape(op.output), output=op.output,
         )  # fmt: skip
 
@@ -279,7 +287,7 @@ class _Lowering:
     def _add(self, op: Op) -> Value:
         if len(op.inputs) != 2:
             return self._elementwise(op)
-        return self._pointwise(op, Fp32Add())
+        return self._pointwise(op, self._made("requantize", kind="add"))
 
     def _mul(self, op: Op) -> Value:
         """A positive constant factor waits for the function that reads the tensor."""
@@ -292,23 +300,25 @@ class _Lowering:
 
     def _waiting(self, op: Op, factor: float) -> Value:
         value = self.builder.computed(op.inputs[0])
-        encoding = Encoding(32, "float", _factor(value) * factor)
+        encoding = replace(value.encoding, scale=_factor(value) * factor)
         return Value(value.name, encoding, keep=value.keep)
 
     def _elementwise(self, op: Op) -> Value:
-        return self._pointwise(op, Fp32Elementwise(op=op))
+        return self._pointwise(op, self._made("requantize", kind="elementwise", op=op))
 
-    def _pointwise(self, op: Op, unit: Fp32Add | Fp32Elementwise) -> Value:
+    def _pointwise(self, op: Op, unit: Any) -> Value:
         """An operation of the vector unit on whole tensors; stored ones are part of its tables."""
         parts = [self._plain(self.builder.operand(name)) for name in op.inputs]
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
             computed = iter(arrays)
-            return unit(*(next(computed) if p.constant is None else p.constant for p in parts))
+            taken = (next(computed) if p.constant is None else p.constant for p in parts)
+            output: UnitOutput = unit(*taken)
+            return output
 
         return self.builder.unit(
             name=op.name, op=op, function="requantize", inputs=parts, unit=unit, execute=execute,
-            encoding=FLOAT32, shape=self.builder.shape(op.output), output=op.output,
+            encoding=_encoding(unit), shape=self.builder.shape(op.output), output=op.output,
         )  # fmt: skip
 
     def _cat(self, op: Op) -> Value:
@@ -320,11 +330,17 @@ class _Lowering:
             ]
             return self.builder.concatenate(op, [self.builder.computed(past), *codes], encoding)
         parts = [self._plain(self.builder.operand(name)) for name in op.inputs]
-        return self.builder.concatenate(op, parts, FLOAT32)
+        widest = max((part.encoding for part in parts), key=lambda encoding: encoding.bits)
+        return self.builder.concatenate(op, parts, widest)
 
 
 def _operand_scale(statistics: Mapping[str, float], tensor: str) -> float:
     return symmetric_scale(operand_range(statistics, tensor, PRODUCT_BITS), PRODUCT_BITS)
+
+
+def _encoding(unit: Any) -> Encoding:
+    """How the results of a floating-point unit are stored."""
+    return FLOAT16 if unit.precision.bits == FP16_BITS else FLOAT32
 
 
 def _factor(value: Value) -> float:

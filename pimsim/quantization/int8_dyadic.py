@@ -184,7 +184,7 @@ class _Lowering(DyadicLowering):
         )  # fmt: skip
         output = f"{op.output}.pixels" if op.kind == "convolution" else op.output
         result = self._requantize(op, accumulated, scales=scales, bias=bias, output=output)
-        return builder.fold(op, result) if op.kind == "convolution" else result
+        return builder.fold(op, result)
 
     def _matmul(self, op: Op) -> Value:
         builder, own = self.builder, self._forms_of(op.name)
@@ -335,7 +335,8 @@ class _Lowering(DyadicLowering):
 
     def _turns(self, tensor: str, encoding: Encoding) -> Value:
         """Cosines or sines of the positions as fixed-point codes, computed by the host."""
-        if tensor not in self.builder.host:
+        given = self.builder.from_host(tensor)
+        if given is None:
             raise QuantizationError(
                 f"the angles {tensor!r} are computed from activations; only those that follow from "
                 "positions have an integer form"
@@ -348,6 +349,6 @@ class _Lowering(DyadicLowering):
             return UnitOutput(code(arrays[0], encoding), 0)
 
         return self.builder.boundary(
-            f"{tensor}.round", source=tensor, output=name, encoding=encoding, execute=execute,
+            f"{tensor}.round", source=given, output=name, encoding=encoding, execute=execute,
             shape=self.builder.shape(tensor),
         )  # fmt: skip

@@ -12,7 +12,11 @@ from pimsim.quantization import unit_constants
 
 
 def check_units(
-    architecture: Architecture, needed: Mapping[str, str | Sequence[str]], scheme: str
+    architecture: Architecture,
+    needed: Mapping[str, str | Sequence[str]],
+    scheme: str,
+    *,
+    from_scale: bool = True,
 ) -> None:
     """Raise if ``architecture.units`` names a unit that the scheme does not build.
 
@@ -22,10 +26,12 @@ def check_units(
         The chip; units that it leaves out are nobody's mistake until an operation needs them.
     needed
         Key of ``units`` → name of the model that the scheme builds, or of all models from which an
-        architecture may choose; a plug-in's unit with ``from_scale`` can be chosen, too
-        (:mod:`pimsim.quantization.unit_constants`).
+        architecture may choose.
     scheme
         For the message.
+    from_scale
+        Where there is a choice, a plug-in's unit with ``from_scale`` can be chosen, too
+        (:mod:`pimsim.quantization.unit_constants`).
 
     Raises
     ------
@@ -37,7 +43,7 @@ def check_units(
         known = (models,) if isinstance(models, str) else tuple(models)
         if unit is None or unit.model in known:
             continue
-        if not isinstance(models, str) and unit_constants.has_from_scale(unit.model):
+        if from_scale and not isinstance(models, str) and unit_constants.has_from_scale(unit.model):
             continue
         *others, last = map(repr, known)
         builds = f"{', '.join(others)} or {last}" if others else last

@@ -22,6 +22,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Run ``pimsim`` in this process, in an empty folder, as if piped on an 80-column screen."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PIMSIM_PATH", raising=False)
+    monkeypatch.setenv("PIMSIM_CACHE", str(tmp_path / "no cache"))
     monkeypatch.setenv("COLUMNS", "80")
     return lambda *arguments: CliRunner().invoke(app, [str(word) for word in arguments])
 
@@ -37,7 +38,13 @@ def process(tmp_path: Path) -> RunProcess:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=tmp_path,
-            env={**inherited, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **(environment or {})},
+            env={
+                **inherited,
+                "PYTHONPATH": str(ROOT),
+                "COLUMNS": "80",
+                "PIMSIM_CACHE": str(tmp_path / "no cache"),
+                **(environment or {}),
+            },
             text=True,
             check=False,
             timeout=120,

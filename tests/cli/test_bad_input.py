@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import Result as Outcome
 
+from pimsim.workload.graph import OP_KINDS
 from tests.cli.bad_input import (
     SAMPLES,
     WEIGHTS,
@@ -88,10 +89,9 @@ BAD_WORKLOADS = [
     Case(
         "unknown kind of op",
         RUN_WORKLOAD,
-        "error: mine/graph.json: ops[5] 'add': unknown kind 'rms_norm'; supported: add, cat, "
-        "convolution, expand, gelu, layer_norm, linear, matmul, mul, permute, select, slice, "
-        "softmax, view",
-        graph(lambda document: document["ops"][5].update(kind="rms_norm")),
+        "error: mine/graph.json: ops[5] 'add': unknown kind 'einsum'; supported: "
+        + ", ".join(sorted(OP_KINDS)),
+        graph(lambda document: document["ops"][5].update(kind="einsum")),
     ),
     Case(
         "op that reads a tensor nobody makes",
@@ -368,13 +368,15 @@ BAD_SETTINGS = [
         "--set of a unit for something else",
         "run --set units.softmax.model=ibert_gelu",
         "error: --set units.softmax.model=ibert_gelu: units.softmax.model: 'ibert_gelu' is no "
-        "digital unit for softmax; known: fp32_softmax, ibert_softmax",
+        "digital unit for softmax; known: fp16_softmax, fp32_softmax, fqvit_softmax, "
+        "ibert_softmax, "
+        "illm_softmax, ivit_softmax, softermax",
     ),
     Case(
         "scheme and units of two kinds",
         "run --set numerics.scheme=int8_dqq",
         "error: architecture 'rap': units.softmax.model is 'ibert_softmax', but numerics.scheme "
-        "'int8_dqq' builds 'fp32_softmax'; change one of the two",
+        "'int8_dqq' builds 'fp16_softmax' or 'fp32_softmax'; change one of the two",
     ),
     Case(
         "converter outside its cost model",
@@ -452,6 +454,60 @@ BAD_REQUESTS = [
         "dimension that the workload has not",
         "run --seq 128",
         "error: workload 'vit_digits' has no dimension 'seq'; known: batch",
+    ),
+    Case(
+        "context without a phase",
+        "run --context 16",
+        "error: context = 16 needs a phase of a decoder: prefill, which fills the cache with these "
+        "tokens, or decode, which finds them in it",
+    ),
+    Case(
+        "phase without a context",
+        "run --phase decode",
+        "error: decode needs context, the number of tokens in the cache",
+    ),
+    Case(
+        "sequence for a decoding step",
+        "run --phase decode --seq 16",
+        "error: seq = 16 means nothing for decode, which takes one new token; give context, the "
+        "number of tokens in the cache",
+    ),
+    Case(
+        "phase of a network that is no decoder",
+        "run --phase decode --context 16",
+        "error: workload 'vit_digits' has no dimension of tokens, which decode needs (its "
+        "dimensions: batch); only causal decoders have phases. Trace a decoder with a dynamic "
+        "dimension 'seq'",
+    ),
+    Case(
+        "unknown phase",
+        "run --phase decoding",
+        f"{USAGE}Invalid value for '--phase': …'decoding' is not one of 'prefill', 'decode'.",
+        status=2,
+    ),
+    Case(
+        "trace into a folder that holds something",
+        "trace models:bert --output thesis",
+        "error: thesis: exists already and is not empty; name another folder, or remove this one",
+        folder("thesis", "thesis.tex"),
+    ),
+    Case(
+        "trace into a file",
+        "trace models:bert --output thesis.tex",
+        "error: thesis.tex: is a file; name a folder that does not exist yet",
+        file("thesis.tex"),
+    ),
+    Case(
+        "trace without a folder",
+        "trace models:bert",
+        f"{USAGE}Missing option '--output'.",
+        status=2,
+    ),
+    Case(
+        "samples without weights",
+        "trace models:bert --output o --samples models:texts --no-weights",
+        f"{USAGE}Invalid value: --samples and --no-weights exclude each other",
+        status=2,
     ),
     Case(
         "more threads than processors",
@@ -536,7 +592,55 @@ BAD_REQUESTS = [
     ),
 ]
 
-CASES = [*BAD_WORKLOADS, *BAD_CHIPS, *BAD_SETTINGS, *BAD_REQUESTS]
+BAD_SCHEMES = [
+    Case("quantize of nothing", "quantize", f"{USAGE}Missing argument 'WORKLOAD'.", status=2),
+    Case(
+        "misspelt name of a scheme",
+        "quantize vit_digits --scheme int8_dyadik",
+        "error: --set numerics.scheme=int8_dyadik: numerics.scheme: unknown numerics scheme "
+        "'int8_dyadik'; did you mean 'int8_dyadic'?",
+    ),
+    Case(
+        "integer scheme with a floating unit",
+        "quantize vit_digits --set units.softmax.model=fp32_softmax",
+        "error: architecture 'rap': units.softmax.model is 'fp32_softmax', but numerics.scheme "
+        "'int8_dyadic' builds 'fqvit_softmax', 'ibert_softmax', 'illm_softmax', 'ivit_softmax' or "
+        "'softermax'; change one of the two",
+    ),
+    Case(
+        "percentile without its share",
+        "quantize vit_digits --set numerics.observer=percentile",
+        "error: --set numerics.observer=percentile: numerics: observer 'percentile' and "
+        "percentile_ratio, such as 0.999, go together; give both or neither",
+    ),
+    Case(
+        "override that matches nothing",
+        "quantize vit_digits --set \"numerics.overrides=[{ops: 'mpl.*', scheme: int4}]\"",
+        "error: numerics.overrides: 'mpl.*' matches none of the 34 products of workload "
+        "'vit_digits', such as 'patch_embedding'",
+    ),
+    Case(
+        "quantize of shapes alone",
+        "quantize bert_base",
+        "error: workload 'bert_base' has no weights or no samples, so there are no values to "
+        "quantize; trace it with weights and samples",
+    ),
+    Case(
+        "quantize of more samples than there are",
+        "quantize vit_digits --samples 1000",
+        "error: samples = 1000, but workload 'vit_digits' has 360 evaluation samples; ask for 1 to "
+        "as many",
+    ),
+    Case(
+        "quantize into a thesis",
+        "quantize vit_digits --output thesis",
+        "error: cannot write to <tmp>/thesis: it holds other things (chapter.tex, ...) and no "
+        "pimsim result; name another folder with --output or empty this one",
+        folder("thesis", "chapter.tex"),
+    ),
+]
+
+CASES = [*BAD_WORKLOADS, *BAD_CHIPS, *BAD_SETTINGS, *BAD_REQUESTS, *BAD_SCHEMES]
 AS_PROCESSES = (
     "weights cut short",
     "billion laughs",

@@ -18,7 +18,7 @@ Invoke = Callable[..., Result]
 RunProcess = Callable[..., "subprocess.CompletedProcess[str]"]
 
 GOLDEN = Path(__file__).parent / "golden"
-VERBS = ("run", "list", "show", "check")
+VERBS = ("run", "trace", "quantize", "list", "show", "check")
 HEAVY = ("torch", "matplotlib", "numba", "pandas", "scipy", "pyarrow", "simpy")
 
 
@@ -69,6 +69,13 @@ def test_help_is_one_screen_of_a_terminal(invoke: Invoke, verb: str) -> None:
         ("run", "--format", "xml"),
         ("run", "--quiet", "--verbose"),
         ("run", "rap"),
+        ("run", "--phase", "train"),
+        ("run", "--context", "0"),
+        ("trace",),
+        ("trace", "models:bert"),
+        ("trace", "m:f", "--output", "o", "--samples", "m:s", "--no-weights"),
+        ("quantize",),
+        ("quantize", "vit_digits", "--samples", "0"),
         ("show",),
         ("check",),
     ],

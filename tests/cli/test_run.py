@@ -70,6 +70,8 @@ def test_the_defaults_run_the_demo_on_rap(invoke: Invoke, recorder: Recorder) ->
         "seq": None,
         "threads": None,
         "overrides": (),
+        "phase": None,
+        "context": None,
         "progress": None,
     }
     assert recorder.folder == Path("pimsim-out/vit_digits-rap")
@@ -77,7 +79,8 @@ def test_the_defaults_run_the_demo_on_rap(invoke: Invoke, recorder: Recorder) ->
 
 def test_every_flag_reaches_the_simulation(invoke: Invoke, recorder: Recorder) -> None:
     numbers = {"samples": 8, "chips": 2, "seed": 7, "batch": 4, "seq": 16, "threads": 2}
-    flags = [word for name, number in numbers.items() for word in (f"--{name}", number)]
+    step = {"phase": "decode", "context": 16}
+    flags = [word for name, value in (numbers | step).items() for word in (f"--{name}", value)]
     sets = ["--set", "macros.mram.adc.levels=17", "--set", "node_nm=22"]
     outcome = invoke(
         "run",
@@ -94,6 +97,7 @@ def test_every_flag_reaches_the_simulation(invoke: Invoke, recorder: Recorder) -
     assert recorder.architecture == "conventional"
     assert recorder.options == {
         **numbers,
+        **step,
         "overrides": ("macros.mram.adc.levels=17", "node_nm=22"),
         "progress": None,
     }

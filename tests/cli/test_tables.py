@@ -130,6 +130,31 @@ def test_other_metrics_are_no_percentages_and_exact_outputs_have_no_decibels(
     assert ["logit", "SNR", "exact"] in [row[:3] for row in found]
 
 
+def test_a_language_model_has_nats_per_token_and_the_perplexity_they_mean(
+    example_result: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert example_result.accuracy is not None
+    accuracy = dataclasses.replace(
+        example_result.accuracy,
+        metric="nats_per_token",
+        higher_is_better=False,
+        float32=math.log(32.0),
+        integer=math.log(40.0),
+        analog=(3.75, 4.25),
+    )
+    tables.show(dataclasses.replace(example_result, accuracy=accuracy))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= tables.WIDTH
+    assert "accuracy (nats per token)" in out
+    lines = [" ".join(row) for row in rows(out)]
+    for text in (
+        "float32 3.466 (perplexity 32)",
+        "integer, ideal chip 3.689 (perplexity 40)",
+        "analog, 2 chips 4 ± 0.3536 (perplexity 54.6)",  # n - 1; 54.6 = exp(4)
+    ):
+        assert any(line.startswith(text) for line in lines)
+
+
 def test_square_brackets_in_names_are_text_not_markup(
     example_result: Result, capsys: pytest.CaptureFixture[str]
 ) -> None:

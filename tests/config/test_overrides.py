@@ -169,7 +169,8 @@ BAD = [
         "units.softmax.model=ibert_gelu",
         (
             "units.softmax.model: 'ibert_gelu' is no digital unit for softmax; known: "
-            "fp16_softmax, fp32_softmax, fqvit_softmax, ibert_softmax, illm_softmax, ivit_softmax, softermax"
+            "fp16_softmax, fp32_softmax, fqvit_softmax, "
+            "ibert_softmax, illm_softmax, ivit_softmax, softermax"
         ),
     ),
     (

@@ -212,3 +212,17 @@ def test_constants_are_folded_whatever_is_done_to_them(architecture):
     exact, found = run_float(workload)[norm], run_ideal(workload, architecture).outputs[norm]
     np.testing.assert_allclose(found, exact, atol=0.002)
     assert not quantize(replace(workload, weights={}, samples=None), architecture).ops[0].execute
+
+
+@EVERY
+def test_a_convolution_along_one_axis(architecture):
+    traced = Traced()
+    x = traced.input("x", 3, 9)
+    given = {"stride": (2,), "padding": (1,), "dilation": (1,), "groups": 1}
+    y = traced.op(
+        "c", "convolution", x, traced.random("k", 5, 3, 3), traced.random("b", 5), **given
+    )
+    workload = traced.build(traced.op("g", "relu", y))
+    exact, found = run_float(workload)["g:out"], run_ideal(workload, architecture).outputs["g:out"]
+    np.testing.assert_allclose(found, exact, atol=np.abs(exact).max() / 40)
+    assert mapped(shapes_only(workload), architecture).op("c").tokens == 5

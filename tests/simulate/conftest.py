@@ -4,7 +4,8 @@ import pytest
 
 from pimsim.config import load_architecture, workload_path
 from pimsim.records import Result
-from pimsim.simulate import _Request, _Simulation, simulate
+from pimsim.request import Request
+from pimsim.simulate import _Simulation, simulate
 from pimsim.summarize import ChipRun
 from pimsim.workload import Workload
 from pimsim.workload.files import load
@@ -37,4 +38,4 @@ def in_pairs(vit: Workload) -> Result:
 @pytest.fixture(scope="session")
 def passes(vit: Workload) -> ChipRun:
     """What the passes on rap found: 4 samples, 1 chip."""
-    return _Simulation(_Request(vit, 4, 1, 0, 1, None, (), None)).run(load_architecture("rap"))
+    return _Simulation(Request(vit, 4, 1, 0, 1, None, (), None)).run(load_architecture("rap"))

@@ -27,9 +27,10 @@ from pimsim.errors import (
 )
 from pimsim.records import MovedBits, Result
 from pimsim.report.document import to_document
-from pimsim.simulate import _check_agreement, simulate
+from pimsim.simulate import _check_agreement, _reference_chunk, simulate
 from pimsim.summarize import ChipRun
 from pimsim.workload import Workload
+from pimsim.workload.files import load_workload
 from tests.quantization.traced import Traced, shapes_only, transformer_block
 from tests.simulate.conftest import NOISY
 
@@ -527,7 +528,7 @@ def test_a_scheme_needs_its_units(vit):
     with pytest.raises(
         QuantizationError,
         match=r"^architecture 'rap': units\.softmax\.model is 'ibert_softmax', but "
-        r"numerics\.scheme 'int8_dqq' builds 'fp32_softmax'; change one of the two$",
+        r"numerics\.scheme 'int8_dqq' builds 'fp16_softmax' or 'fp32_softmax'; change one of the two$",
     ):
         simulate("rap", vit, samples=1, overrides=["numerics.scheme=int8_dqq"])
 
@@ -567,3 +568,19 @@ def test_all_errors_of_a_run_are_ours(vit: Workload):
     for architecture, workload in (("rapp", vit), ("rap", "vit_digit")):
         with pytest.raises(PimsimError, match="did you mean"):
             simulate(architecture, workload)
+
+
+@pytest.mark.parametrize(
+    ("name", "dims", "samples"),
+    [
+        ("vit_digits", {}, 64),
+        ("gpt2", {"seq": 16}, 64),  # 16 x 50,257 scores
+        ("gpt2", {"seq": 1024}, 1),  # 1,024 x 50,257 scores: 2**26 // 51,463,168
+        ("llama2_7b", {"seq": 512}, 4),  # 512 x 32,000 scores; no weight of 131 million counts
+    ],
+)
+def test_the_float32_reference_runs_fewer_samples_together_where_they_are_large(
+    name: str, dims: dict[str, int], samples: int
+) -> None:
+    workload = load_workload(name)
+    assert _reference_chunk(workload, workload.bind(batch=8, **dims)) == samples
