@@ -528,7 +528,8 @@ def test_a_scheme_needs_its_units(vit):
     with pytest.raises(
         QuantizationError,
         match=r"^architecture 'rap': units\.softmax\.model is 'ibert_softmax', but "
-        r"numerics\.scheme 'int8_dqq' builds 'fp16_softmax' or 'fp32_softmax'; change one of the two$",
+        r"numerics\.scheme 'int8_dqq' builds 'fp16_softmax' or 'fp32_softmax'; change one of the "
+        r"two$",
     ):
         simulate("rap", vit, samples=1, overrides=["numerics.scheme=int8_dqq"])
 
