@@ -202,6 +202,11 @@ def test_an_empty_folder_is_filled_and_a_path_from_elsewhere_is_not_recorded(
             "of its file, as in path/to/nowhere.py:bert",
         ),
         pytest.param(
+            "zoo/models:bert",
+            "zoo/models:bert: 'zoo/models' is neither the name of a module nor a path that ends "
+            "in .py",
+        ),
+        pytest.param(
             "zoo/nowhere.py:bert", "zoo/nowhere.py: no such file; it was to define 'bert'"
         ),
         pytest.param(

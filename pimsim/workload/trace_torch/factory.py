@@ -191,6 +191,10 @@ def _file(path: Path, target: str) -> ModuleType:
 
 
 def _module(name: str, target: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise InputError(
+            f"{target}: {name!r} is neither the name of a module nor a path that ends in .py"
+        )
     _importable_from(Path.cwd())
     try:
         with _telling(f"importing {name}", None):
