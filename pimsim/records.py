@@ -88,6 +88,11 @@ class MovedBits:
     global_buffer_write_bits: int = 0
     link_bits: int = 0
     """Bits times router hops."""
+    memory_read_bits: int = 0
+    """Out of the off-chip memory."""
+    memory_write_bits: int = 0
+    io_bits: int = 0
+    """Through the chip's pins that are not the memory's: inputs in, outputs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,8 @@ class ServiceTimes:
     """How long each action occupies its resource, in integer picoseconds."""
 
     read_ps: Mapping[str, int]
-    """Macro kind → one read: word-line activation and all conversions of shared converters."""
+    """Macro kind → distance of one read from the next: the longer of word-line activation and all
+    conversions of shared converters, which work while the next read settles."""
     row_write_ps: Mapping[str, int]
     """Writable macro kind → one word-line write cycle."""
     unit_cycle_ps: int
@@ -117,8 +123,27 @@ class ServiceTimes:
     link_bits_per_ns: float
     router_delay_ps: int
     kinds: Mapping[str, SourceKind]
-    """Resource class (``macro``, ``write``, ``vector_unit``, ``tile_buffer``, ``global_buffer``,
-    ``noc``) → how its time is known."""
+    """Resource class (``macro``, ``adc``, ``shift_add``, ``write``, ``program``, ``vector_unit``,
+    ``tile_buffer``, ``global_buffer``, ``noc``, ``memory``, ``io``) → how its time is known."""
+    drive_ps: Mapping[str, int] = field(default_factory=dict)
+    """Macro kind → word-line activation until the columns are sampled."""
+    convert_ps: Mapping[str, int] = field(default_factory=dict)
+    """Macro kind → all conversions of one read by its shared converters."""
+    shift_add_ps: Mapping[str, int] = field(default_factory=dict)
+    """Macro kind → from the last conversion of a vector to its finished sum; it works while the
+    next vector is read."""
+    accumulate_ps: int = 0
+    """Adding one partial sum of another row block to a token."""
+    column_write_ps: Mapping[str, int] = field(default_factory=dict)
+    """Writable macro kind with a transposed port → one bit-line write cycle."""
+    program_row_ps: Mapping[str, int] = field(default_factory=dict)
+    """Macro kind that can be reprogrammed → one word line, write-verify pulses included."""
+    memory_bits_per_ns: float | None = None
+    """Off-chip memory channel; ``None``: the chip has none."""
+    memory_latency_ps: int = 0
+    """From a request to the first bit."""
+    io_bits_per_ns: float | None = None
+    """Pins for inputs and outputs; ``None``: not modelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +175,20 @@ class Timeline:
     """Operation → bits moved, counted on their own; must equal the mapping's."""
     events: int
     """Events the replay processed."""
+    wait_ps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """How long the customer of each busy interval had queued for its resource."""
+    request: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Which inference each busy interval belongs to."""
+    request_start_ps: tuple[int, ...] = (0,)
+    """Arrival of each inference."""
+    request_end_ps: tuple[int, ...] = ()
+    """Completion of each inference; the first one's is ``latency_ps``."""
+    loading_ps: int = 0
+    """Time to program all static weights before the first inference; not in ``latency_ps``."""
+    reprogramming_ps: int = 0
+    """Share of ``latency_ps`` in which time-multiplexed macros are reprogrammed."""
+    token_group: int = 1
+    """Tokens that move through the replay together; 1 is exact."""
 
 
 @dataclass(frozen=True, slots=True)

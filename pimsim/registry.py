@@ -8,14 +8,17 @@ registry's entry-point group and loaded only when the name is not ours. Two plug
 one name, or a plug-in that claims one of ours, are an error.
 
 The registries themselves stand at the end of this module. They know pimsim's own models by name,
-place and one line of description, and load them on first use: so a name in a YAML file is checked,
-and ``pimsim list`` answers, without importing a single model.
+place and one line of description, from the table ``own_models.csv`` beside it, and load them on
+first use: so a name in a YAML file is checked, and ``pimsim list`` answers, without importing a
+single model.
 """
 
+import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, final
 
 from pimsim.errors import NotFoundError, RegistryError, nearest
@@ -200,291 +203,26 @@ REGISTRIES: Final = (
 )
 """Every registry, in the order in which ``pimsim list`` prints them."""
 
-_INT = "pimsim.integer"
-_FLOAT = "pimsim.quantization.float_units"
-for _role, _name, _target, _summary in (
-    (
-        "softmax",
-        "ibert_softmax",
-        f"{_INT}.ibert_softmax:IBertSoftmax",
-        "integer softmax, 2nd-order i-exp (I-BERT)",
-    ),
-    (
-        "gelu",
-        "ibert_gelu",
-        f"{_INT}.ibert_gelu:IBertGelu",
-        "integer GELU, 2nd-order i-erf (I-BERT)",
-    ),
-    (
-        "layer_norm",
-        "ibert_layer_norm",
-        f"{_INT}.ibert_layer_norm:IBertLayerNorm",
-        "integer LayerNorm, Newton root",
-    ),
-    (
-        "requantize",
-        "dyadic_requantize",
-        f"{_INT}.requantize:DyadicRequantize",
-        "multiply, shift, round, saturate",
-    ),
-    (
-        "add",
-        "dyadic_add",
-        f"{_INT}.requantize:DyadicAdd",
-        "residual addition on two dyadic scales",
-    ),
-    (
-        "multiply",
-        "dyadic_multiply",
-        f"{_INT}.multiply:DyadicMultiply",
-        "product of two tensors on a dyadic scale",
-    ),
-    ("relu", "rectify", f"{_INT}.rectify:Rectify", "ReLU on codes"),
-    (
-        "elementwise",
-        "fp32_elementwise",
-        f"{_FLOAT}:Fp32Elementwise",
-        "floating-point addition, root, exponential, ... of single elements",
-    ),
-    (
-        "softmax",
-        "ivit_softmax",
-        f"{_INT}.ivit_softmax:IVitSoftmax",
-        "integer softmax, shift exponential (I-ViT Shiftmax)",
-    ),
-    (
-        "softmax",
-        "illm_softmax",
-        f"{_INT}.illm_softmax:ILlmSoftmax",
-        "integer softmax, 8-bit clipped distances (I-LLM)",
-    ),
-    (
-        "softmax",
-        "fqvit_softmax",
-        f"{_INT}.fqvit_softmax:FqVitSoftmax",
-        "integer softmax, 4-bit logarithms (FQ-ViT)",
-    ),
-    (
-        "softmax",
-        "softermax",
-        f"{_INT}.softermax:Softermax",
-        "integer softmax, base 2, online maximum (Softermax)",
-    ),
-    (
-        "gelu",
-        "table_gelu",
-        f"{_INT}.table_activation:TableGelu",
-        "GELU by look-up table and chords",
-    ),
-    (
-        "layer_norm",
-        "ivit_layer_norm",
-        f"{_INT}.ivit_layer_norm:IVitLayerNorm",
-        "integer LayerNorm, ten fixed Newton steps (I-ViT)",
-    ),
-    (
-        "layer_norm",
-        "fqvit_layer_norm",
-        f"{_INT}.fqvit_layer_norm:FqVitLayerNorm",
-        "integer LayerNorm, power-of-two factors (FQ-ViT)",
-    ),
-    (
-        "requantize",
-        "shift_requantize",
-        f"{_INT}.shift_requantize:ShiftRequantize",
-        "shift, round, saturate",
-    ),
-    (
-        "requantize",
-        "emsb_q",
-        f"{_INT}.leading_one:emsb_q",
-        "bits below a token's leading one (RAP eMSB-Q)",
-    ),
-    (
-        "requantize",
-        "qrazor_sdr",
-        f"{_INT}.leading_one:qrazor_sdr",
-        "4 bits below a group's leading one, rounded (QRazor)",
-    ),
-    (
-        "requantize",
-        "quartz_lzs",
-        f"{_INT}.leading_one:quartz_lzs",
-        "4 bits below a block's leading one, cut (QuaRTZ)",
-    ),
-    (
-        "silu",
-        "table_silu",
-        f"{_INT}.table_activation:TableSilu",
-        "SiLU by look-up table and chords",
-    ),
-    (
-        "gelu",
-        "ivit_gelu",
-        f"{_INT}.ivit_activations:IVitGelu",
-        "integer GELU, shift exponential (I-ViT ShiftGELU)",
-    ),
-    (
-        "silu",
-        "ibert_silu",
-        f"{_INT}.ibert_silu:IBertSilu",
-        "integer SiLU, 2nd-order i-exp (I-BERT)",
-    ),
-    (
-        "silu",
-        "ivit_silu",
-        f"{_INT}.ivit_activations:IVitSilu",
-        "integer SiLU, shift exponential (I-ViT)",
-    ),
-    (
-        "rms_norm",
-        "ibert_rms_norm",
-        f"{_INT}.ibert_rms_norm:IBertRmsNorm",
-        "integer RMSNorm, Newton root",
-    ),
-    (
-        "rotary",
-        "table_rotary",
-        f"{_INT}.table_rotary:TableRotary",
-        "rotary embedding, integer sines and cosines",
-    ),
-    ("softmax", "fp32_softmax", f"{_FLOAT}:Fp32Softmax", "floating-point softmax"),
-    ("gelu", "fp32_gelu", f"{_FLOAT}:Fp32Gelu", "floating-point GELU"),
-    ("layer_norm", "fp32_layer_norm", f"{_FLOAT}:Fp32LayerNorm", "floating-point LayerNorm"),
-    ("rms_norm", "fp32_rms_norm", f"{_FLOAT}:Fp32RmsNorm", "floating-point RMSNorm"),
-    ("silu", "fp32_silu", f"{_FLOAT}:Fp32Silu", "floating-point SiLU"),
-    ("rotary", "fp32_rotary", f"{_FLOAT}:Fp32Rotary", "floating-point rotary embedding"),
-    ("add", "fp32_add", f"{_FLOAT}:Fp32Add", "floating-point residual addition"),
-    (
-        "requantize",
-        "fp32_requantize",
-        f"{_FLOAT}:Fp32Requantize",
-        "floating-point dequantize and quantize",
-    ),
-):
-    UNITS.declare(_name, _target, _summary, _role)
-    if _name.startswith("fp32_"):
-        _half = _target.replace(":Fp32", ":Fp16"), f"{_summary}, half precision"
-        UNITS.declare(_name.replace("fp32_", "fp16_"), *_half, _role)
-SCHEMES.declare(
-    "int8_dyadic", "pimsim.quantization.int8_dyadic:quantize", "integer-only INT8, dyadic rescaling"
-)
-SCHEMES.declare(
-    "int8_dqq",
-    "pimsim.quantization.int8_dqq:quantize",
-    "INT8 products between floating-point dequantize and quantize",
-)
-for _name, _target, _summary in (
-    ("int4", "int4:quantize", "4-bit operands of products, all else as int8_dyadic"),
-    (
-        "qrazor_w4a4",
-        "group_shift:quantize",
-        "QRazor: 4-bit weights and activations with a shift per group, 8-bit keys and values",
-    ),
-    (
-        "qrazor_w4a8",
-        "group_shift:quantize",
-        "QRazor: 4-bit weights with a shift per group, 8-bit activations, keys and values",
-    ),
-    (
-        "qrazor_w4a4kv4",
-        "group_shift:quantize",
-        "QRazor: 4-bit weights, activations, keys and values with a shift per group",
-    ),
-    (
-        "quartz_w4a4",
-        "group_shift:quantize",
-        "QuaRTZ: 4-bit windows of 8-bit weights and activations, a shift per group",
-    ),
-    (
-        "float32",
-        "float32:quantize",
-        "reference: products in floating point, which no crossbar can execute",
-    ),
-):
-    SCHEMES.declare(_name, f"pimsim.quantization.{_target}", _summary)
-ADC_MODELS.declare(
-    "flash",
-    "pimsim.analog.decision_levels:flash",
-    "flash: one comparator per code step, each with its offset",
-)
-ADC_MODELS.declare(
-    "sar",
-    "pimsim.analog.decision_levels:sar",
-    "successive approximation on binary-weighted capacitors",
-)
-CELL_MODELS.declare(
-    "mram",
-    "pimsim.analog.cells:gaussian_variation",
-    "non-volatile MRAM cell, read-only at run time",
-)
-CELL_MODELS.declare(
-    "sram", "pimsim.analog.cells:gaussian_variation", "8T SRAM cell, written at run time"
-)
-CELL_MODELS.declare(
-    "reram",
-    "pimsim.analog.cells:gaussian_variation",
-    "resistive (filamentary) cell, read-only at run time",
-)
-CELL_MODELS.declare(
-    "pcm",
-    "pimsim.analog.cells:gaussian_variation",
-    "phase-change cell, read-only at run time",
-)
-CELL_MODELS.declare("ideal", "pimsim.analog.cells:no_variation", "cell without variation")
-for _name, _summary in (
-    ("none", "every row group of every bit-plane is read"),
-    ("value", "row groups whose inputs are all zero are not read"),
-    ("bit", "row groups whose bits of the plane are all zero are not read"),
-):
-    ZERO_SKIPPING.declare(_name, f"pimsim.analog.zero_skipping:{_name.upper()}", _summary)
-TIMING_UNITS.declare(
-    "mesh", "pimsim.timing.noc:Mesh", "2-D mesh, XY routing, one resource per link"
-)
-TIMING_UNITS.declare("bus", "pimsim.timing.noc:Bus", "one bus shared by all tiles")
-_COST = "pimsim.cost"
-for _role, _name, _target, _summary in (
-    (
-        "converters",
-        "flash_comparators",
-        f"{_COST}.adc:flash",
-        "flash converter built from one cited comparator",
-    ),
-    (
-        "converters",
-        "survey_regression",
-        f"{_COST}.adc:survey",
-        "regression over published converters, 4 bits up",
-    ),
-    (
-        "converters",
-        "survey_regression_4bit",
-        f"{_COST}.adc:survey_at_least_4_bits",
-        "the same, a converter below 4 bits costed as one of 4 (upper bound)",
-    ),
-    (
-        "crossbars",
-        "cell_read_write",
-        f"{_COST}.crossbar:crossbar",
-        "cell currents, word lines, drivers, writes",
-    ),
-    (
-        "digital logic",
-        "digital_operations",
-        f"{_COST}.digital:operations",
-        "operation counts times energy per operation",
-    ),
-    (
-        "buffers",
-        "sram_buffer",
-        f"{_COST}.memory:sram",
-        "activation buffers per bit moved and stored",
-    ),
-    (
-        "networks",
-        "mesh_router",
-        f"{_COST}.noc:mesh",
-        "router and link energy per bit and hop",
-    ),
-):
-    COST_MODELS.declare(_name, _target, _summary, _role)
+_BY_KEY: Final = {
+    "units": UNITS,
+    "schemes": SCHEMES,
+    "adc_models": ADC_MODELS,
+    "cell_models": CELL_MODELS,
+    "zero_skipping": ZERO_SKIPPING,
+    "cost_models": COST_MODELS,
+    "timing_units": TIMING_UNITS,
+    "lowerings": LOWERINGS,
+}
+"""Registry by its key in the first column of the table."""
+
+
+def _declare_own_models() -> None:
+    """Declare every row of the table: registry, role, name, target below ``pimsim``, summary."""
+    with Path(__file__).with_name("own_models.csv").open(encoding="utf-8", newline="") as table:
+        for row in csv.DictReader(table):
+            _BY_KEY[row["registry"]].declare(
+                row["name"], f"pimsim.{row['target']}", row["summary"], row["role"] or None
+            )
+
+
+_declare_own_models()

@@ -19,6 +19,7 @@ from pimsim.config.macros import (
     Crossbar,
     Inputs,
     Macro,
+    Reprogram,
     Weights,
     Write,
     ZeroSkipping,
@@ -41,8 +42,10 @@ __all__ = [
     "Drift",
     "Faults",
     "Inputs",
+    "Io",
     "Macro",
     "Mapping",
+    "Memory",
     "Noc",
     "Numerics",
     "Operand",
@@ -50,6 +53,7 @@ __all__ = [
     "Programming",
     "Pvt",
     "ReadNoise",
+    "Reprogram",
     "Tile",
     "Unit",
     "Units",
@@ -114,6 +118,9 @@ class Units(Config):
     """Gates of the feed-forward part of Llama-like models; absent: none."""
     rotary: Annotated[Unit, AfterValidator(_unit_for("rotary"))] | None = None
     """Rotary position embedding of queries and keys; absent: none."""
+    mac_array: Annotated[Unit, AfterValidator(_unit_for("mac_array"))] | None = None
+    """Digital multiply-accumulate array for products of two activations, ``lanes`` products per
+    clock cycle, on chips whose macros cannot be written at run time; absent: none."""
 
     def present(self) -> dict[str, Unit]:
         """Units that the chip has, by key, in the order of the file format."""
@@ -156,6 +163,26 @@ class Noc(Config):
     """Delay of each hop."""
 
 
+class Memory(Config):
+    """Off-chip memory behind the global buffer."""
+
+    technology: Literal["ddr4", "lpddr4", "lpddr5", "gddr6", "hbm2", "hbm2e", "hbm3"]
+    """Kind of DRAM; decides its energy."""
+    capacity_bytes: int = Field(ge=1, le=1 << 50)
+    """Size."""
+    bandwidth_bits_per_ns: float = Field(gt=0, le=1e9)
+    """Of all channels together; reads and writes share it."""
+    latency_ns: Annotated[float, AfterValidator(_zero_or_a_tick)] = Field(ge=0, le=1e6)
+    """From a request to the first bit."""
+
+
+class Io(Config):
+    """Pins through which inputs arrive and outputs leave, apart from the memory's."""
+
+    bandwidth_bits_per_ns: float = Field(gt=0, le=1e9)
+    """Of all lanes together, both directions."""
+
+
 class Chip(Config):
     """Tiles and what they share."""
 
@@ -167,19 +194,27 @@ class Chip(Config):
     """Network between the tiles."""
     global_buffer: Buffer
     """Inputs, stored constants and outputs; it sits at the router of tile 0."""
-    memory: None = None
-    """Off-chip memory; none is modelled yet, so all weights and activations live on the chip."""
+    memory: Memory | None = None
+    """Off-chip memory; absent: all weights and activations must live on the chip."""
+    io: Io | None = None
+    """Pins for inputs and outputs; absent: neither their time nor their energy is modelled."""
 
 
 class Mapping(Config):
     """How a workload is laid onto the macros and scheduled."""
 
-    policy: Literal["layer_order"]
-    """Macros are filled in the order of the operations."""
-    time_multiplex: Literal[False]
-    """Reprogramming macros during an inference; not modelled yet."""
-    dataflow: Literal["layer_by_layer"]
-    """An operation starts when those that it needs have finished all tokens."""
+    policy: Literal["layer_order", "balanced"]
+    """``layer_order``: macros are filled in the order of the operations. ``balanced``: each matrix
+    goes to the tiles that have the least work so far."""
+    time_multiplex: bool
+    """Whether macros may be reprogrammed during an inference where the chip is too small."""
+    dataflow: Literal["layer_by_layer", "token_streaming", "rap_fused"]
+    """``layer_by_layer``: an operation starts when those that it needs have finished all tokens.
+    ``token_streaming``: a token moves on as soon as what it needs is there. ``rap_fused``: K and V
+    of all tokens first, then each token alone from its query to the output projection."""
+    replication_mm2: float | None = Field(default=None, gt=0, le=1e6)
+    """Macro area that may hold further copies of the matrices that take the longest; absent: no
+    copies."""
 
 
 class Override(Config):

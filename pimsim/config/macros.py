@@ -133,10 +133,23 @@ class Accumulate(Config):
 class Write(Config):
     """How a writable macro takes operands at run time."""
 
-    port: Literal["row"]
-    """One word line of cells per write cycle."""
+    port: Literal["row", "column"]
+    """``row``: one word line of cells per write cycle; an operand whose tokens lie along columns
+    takes a masked write of every word line for each token. ``column``: a transposed port writes
+    such a token in one cycle."""
     cycle_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
     """One write cycle."""
+    overlap: bool = False
+    """Whether a second port lets a write go on while the macro is read."""
+
+
+class Reprogram(Config):
+    """How a macro with static weights takes others, when macros are multiplexed in time."""
+
+    row_time_ns: float = Field(ge=PICOSECOND_NS, le=1e9)
+    """Programming one word line, write-verify pulses included."""
+    endurance_cycles: int | None = Field(default=None, ge=1, le=10**18)
+    """Programmings that a cell survives; absent: unlimited."""
 
 
 class Macro(Config):
@@ -163,6 +176,8 @@ class Macro(Config):
     """Converters of the columns."""
     write: Write | None = None
     """How operands are written; only a writable macro has it."""
+    reprogram: Reprogram | None = None
+    """How static weights are exchanged during an inference; absent: they cannot be."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

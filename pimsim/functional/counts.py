@@ -56,4 +56,7 @@ def times(moved: MovedBits, inferences: int) -> MovedBits:
         global_buffer_read_bits=moved.global_buffer_read_bits * inferences,
         global_buffer_write_bits=moved.global_buffer_write_bits * inferences,
         link_bits=moved.link_bits * inferences,
+        memory_read_bits=moved.memory_read_bits * inferences,
+        memory_write_bits=moved.memory_write_bits * inferences,
+        io_bits=moved.io_bits * inferences,
     )

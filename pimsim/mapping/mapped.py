@@ -91,6 +91,11 @@ class Placement:
     """(instances, rows, cols) of an operand of which earlier steps have left a part in the cells:
     true where an element is written in this inference. ``None``: a dynamic operand is written
     whole. Every sample of a batch then has instances of its own."""
+    copies: int = 1
+    """Replicas of static weights; vectors are dealt out to them in turn. ``blocks`` holds those of
+    the first copy, ``replicas`` the others'."""
+    replicas: tuple[tuple[Block, ...], ...] = ()
+    """Blocks of each further copy, in the order of ``blocks``."""
 
     def written(self, block: Block) -> tuple[int, int]:
         """Rows and elements of a block that are written per matrix, if the operand is dynamic."""
@@ -148,6 +153,19 @@ class MappedOp:
     """Bits moved during one inference."""
     depends_on: tuple[str, ...]
     """Operations, movements skipped, whose outputs this one needs."""
+    round: int = 0
+    """Which programming of the macros the operation needs; all 0 without time multiplexing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where something lives that no macro holds."""
+
+    what: str
+    """Tensor of the workload, or tokens of a KV cache."""
+    place: str
+    """``"global_buffer"``, ``"memory"`` or ``"host"``."""
+    bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +181,10 @@ class MappedWorkload:
     """Macro kind → macros that hold something."""
     cells_used: Mapping[str, int]
     """Macro kind → cells that hold something."""
+    rounds: int = 1
+    """Programmings of the macros during one inference; 1: all weights are resident."""
+    homes: tuple[Home, ...] = ()
+    """Embedding tables, spilled tokens and whatever else lies outside the macros."""
 
     def op(self, name: str) -> MappedOp:
         """The mapped operation called ``name``."""

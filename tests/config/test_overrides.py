@@ -134,7 +134,10 @@ BAD = [
         "node_nm: is a single value, nothing stands below it (found 28.0)",
     ),
     ("notes.0=none", "notes: is a list, set it as a whole: --set notes=[...]"),
-    ("chip.memory.bits=1", "chip.memory: is a single value, nothing stands below it (found null)"),
+    (
+        "schema_version.bits=1",
+        "schema_version: is a single value, nothing stands below it (found 1)",
+    ),
     (
         "node_nm=[22",
         (

@@ -137,7 +137,7 @@ BAD_VALUES = [
         "      model: falsh",
         "macros.mram.adc.model: unknown ADC model 'falsh'; did you mean 'flash'?",
     ),
-    ("  memory: null", "  memory: {}", "chip.memory: must be null (found an empty section)"),
+    ("tiles: 16", "tiles: null", "chip.tiles: must be a whole number (found null)"),
     (
         "    zero_skipping: {model: none}",
         "    zero_skipping: none",
