@@ -11,14 +11,23 @@ from numpy.typing import NDArray
 
 from pimsim.analog.blocks import Product, block_places
 from pimsim.analog.coding import encode_inputs
-from pimsim.analog.drives import Tally
-from pimsim.analog.zero_skipping import dense_read_cycles, kept_reads
+from pimsim.analog.drives import Drive, Tally
+from pimsim.analog.zero_skipping import (
+    PackingScheme,
+    dense_read_cycles,
+    groups_max,
+    kept_reads,
+    packed_reads,
+    scheme_of,
+)
 from pimsim.config.macros import Macro
 from pimsim.records import ActionCounts, MacroCounts
 
 
 def reads_kept(digits: NDArray[np.uint8], macro: Macro) -> NDArray[np.bool_] | None:
-    """(planes, batch, groups): reads that take place; ``None``: all."""
+    """(planes, batch, groups): row groups that are read; ``None``: all, or none as such."""
+    if isinstance(scheme_of(macro.zero_skipping.model), PackingScheme):
+        return None
     if macro.zero_skipping.model == "none":
         return None
     return kept_reads(
@@ -34,26 +43,24 @@ def row_blocks(product: Product) -> list[slice]:
 def all_reads(product: Product, inputs: NDArray[Any]) -> NDArray[np.bool_]:
     """(batch, planes, row groups of all row blocks): reads that take place."""
     macro, digits = product.macro, encode_inputs(inputs, product.macro).digits
-    parts = [
-        kept_reads(
-            digits[:, :, rows],
-            scheme=macro.zero_skipping.model,
-            active_rows=macro.crossbar.active_rows,
-        )
-        for rows in row_blocks(product)
-    ]
+    parts = []
+    for rows in row_blocks(product):
+        own = digits[:, :, rows]
+        packed, groups = packed_reads(own, macro), groups_max(own.shape[2], macro)
+        kept = reads_kept(own, macro)
+        if packed is not None:
+            kept = np.arange(groups) < packed.reads[:, :, None]
+        parts.append(np.ones((*own.shape[:2], groups), np.bool_) if kept is None else kept)
     return np.concatenate(parts, axis=2).transpose(1, 0, 2)
 
 
-def reads_per_plane(product: Product, digits: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Reads of each row block, plane and vector: (row blocks, planes, vectors)."""
-    macro, blocks = product.macro, row_blocks(product)
-    reads = np.empty((len(blocks), *digits.shape[:2]), np.int32)
-    for index, rows in enumerate(blocks):
-        kept = reads_kept(digits[:, :, rows], macro)
-        dense = dense_read_cycles(rows.stop - rows.start, active_rows=macro.crossbar.active_rows)
-        reads[index] = dense if kept is None else kept.sum(axis=2)
-    return reads
+def reads_of(drive: Drive, macro: Macro) -> NDArray[np.int32] | int:
+    """Reads of each plane and vector of one row block, (planes, vectors), or of every one."""
+    if drive.packed is not None:
+        return drive.packed.reads
+    if drive.kept is not None:
+        return drive.kept.sum(axis=2, dtype=np.int32)
+    return dense_read_cycles(drive.digits.shape[2], active_rows=macro.crossbar.active_rows)
 
 
 def macro_counts(

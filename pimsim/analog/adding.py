@@ -6,6 +6,7 @@ Half of the rows or more stay out of a read, so adding those that are driven cos
 matrix product, which multiplies by the zeros, too.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -53,28 +54,34 @@ def by_adding(
     inputs, kept = np.ascontiguousarray(drive.digits.transpose(1, 0, 2)), drive.kept_by_vector
     lowest, highest = sum_range(macro)
     by_sum, saturations = np.zeros(highest - lowest + 1, np.int64), 0
-    each, step = drive.vectors_per_matrix, max(1, LANES_MAX // macro.slices)
-    together = max(1, CELLS_MAX // (block.height * macro.slices * min(step, block.width)))
-    for first in range(0, drive.matrices if each else 0, together):
-        matrices = slice(first, min(first + together, drive.matrices))
-        vectors = slice(matrices.start * each, matrices.stop * each)
+    for matrices, vectors, cols in steps(block, drive):
         digits, deviations = contents_of(block, stored, matrices)
-        for left in range(0, block.width, step):
-            cols = slice(left, min(left + step, block.width))
-            conversion = Conversion.of(block, packing, key, cols)
-            missing = None if deviations is None else deviations[..., cols]
-            added = AddedCells(
-                inputs[vectors], _packed(digits[..., cols], missing, packing.bits), kept[vectors]
-            )
-            part = np.zeros((vectors.stop - vectors.start, cols.stop - cols.start), np.int64)
-            saturations += conversion.add_and_convert(
-                added, drive.row_ids[vectors], out=part, by_sum=by_sum
-            )
-            out[vectors, cols] += part
+        conversion = Conversion.of(block, packing, key, cols)
+        missing = None if deviations is None else deviations[..., cols]
+        added = AddedCells(
+            inputs[vectors], packed_cells(digits[..., cols], missing, packing.bits), kept[vectors]
+        )
+        part = np.zeros((vectors.stop - vectors.start, cols.stop - cols.start), np.int64)
+        saturations += conversion.add_and_convert(
+            added, drive.row_ids[vectors], out=part, by_sum=by_sum
+        )
+        out[vectors, cols] += part
     return Tally(by_sum, saturations)
 
 
-def _packed(
+def steps(block: Block, drive: Drive) -> Iterator[tuple[slice, slice, slice]]:
+    """Cut the work into matrices, their vectors, and columns whose cells fit the caches."""
+    slices, each = block.product.macro.slices, drive.vectors_per_matrix
+    step = max(1, LANES_MAX // slices)
+    together = max(1, CELLS_MAX // (block.height * slices * min(step, block.width)))
+    for first in range(0, drive.matrices if each else 0, together):
+        matrices = slice(first, min(first + together, drive.matrices))
+        vectors = slice(matrices.start * each, matrices.stop * each)
+        for left in range(0, block.width, step):
+            yield matrices, vectors, slice(left, min(left + step, block.width))
+
+
+def packed_cells(
     digits: NDArray[np.uint8], deviations: NDArray[np.int32] | None, bits: int
 ) -> NDArray[np.int32]:
     """Cells of some columns, 64 of them side by side: (matrices, parts, rows, 64)."""

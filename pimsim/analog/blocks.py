@@ -21,8 +21,10 @@ from pimsim.analog.converter_tables import (
 )
 from pimsim.analog.draws import Places
 from pimsim.analog.lanes import Lanes
+from pimsim.analog.margins import Screen, screen_of
 from pimsim.analog.pvt import operating_point
 from pimsim.analog.transfer import draw_transfer
+from pimsim.analog.zero_skipping import PackingScheme, groups_max, scheme_of
 from pimsim.config.macros import Macro
 from pimsim.config.pvt import Pvt
 from pimsim.errors import ModelRangeError
@@ -42,9 +44,9 @@ class Product:
     @property
     def places(self) -> Places:
         """The counters of its noise draws."""
-        height, active = self.macro.crossbar.rows, self.macro.crossbar.active_rows
+        height = self.macro.crossbar.rows
         full, rest = divmod(self.rows, height)
-        groups = full * -(-height // active) + -(-rest // active)
+        groups = full * groups_max(height, self.macro) + groups_max(rest, self.macro)
         return Places(groups, self.macro.slice_conversions, self.cols)
 
 
@@ -71,6 +73,8 @@ class Block:
     """How its columns lie in the counting kernel."""
     bits: NDArray[np.uint8]
     """Contents as the counting kernel takes them; empty where it is not used."""
+    screen: Screen | None = None
+    """What deviations packed reads may have; ``None``: no such reads, or too many would err."""
 
     @property
     def contents(self) -> NDArray[np.uint8]:
@@ -91,14 +95,14 @@ class Block:
 
     @property
     def groups(self) -> int:
-        """Row groups."""
+        """Row groups, while rows are read in groups."""
         return -(-self.height // self.product.macro.crossbar.active_rows)
 
     @property
     def first_group(self) -> int:
-        """Number of the first row group within the whole product."""
+        """Number of the first row group, or packed read, within the whole product."""
         macro = self.product.macro
-        per_block = -(-macro.crossbar.rows // macro.crossbar.active_rows)
+        per_block = groups_max(macro.crossbar.rows, macro)
         return int(self.rows.start // macro.crossbar.rows * per_block)
 
 
@@ -154,28 +158,32 @@ def _block(
     macro, (rows, cols) = product.macro, place
     silicon = rng.key(key, "converters", rows.start, cols.start)
     tables = converter_tables(draw_transfer(macro, cols.stop - cols.start, silicon, pvt=pvt))
-    sway = _sway(deviations, macro.crossbar.active_rows)
-    counts_only = _counts_only(macro)
+    packs = isinstance(scheme_of(macro.zero_skipping.model), PackingScheme)
+    sway = _sway(deviations, macro.crossbar.active_rows, anywhere=packs)
+    counting = counts_only(macro)
     sums = sum_range(macro)[1]
     below, above = sway
     quiet = not tables.noisy or (
-        counts_only and tables.certain(sums, below + tables.reach, above + tables.reach)
+        counting and tables.certain(sums, below + tables.reach, above + tables.reach)
     )
     counted = None
-    if counts_only and (sway == (0, 0) or (quiet and tables.certain(sums, below, above))):
+    if counting and (sway == (0, 0) or (quiet and tables.certain(sums, below, above))):
         counted = count_tables(tables, sums, noisy=not quiet)
     lanes = Lanes.of(cols.start, cols.stop - cols.start, tables.row_of)
     bits = np.zeros(0, np.uint8)
-    if counted is not None and digits is not None:
+    if counted is not None and digits is not None and not packs:
         bits = lanes.pack(digits[:, None], macro.crossbar.active_rows)
     varies = sway != (0, 0)
+    screen = None
+    if packs and counting:
+        screen = screen_of(macro, tables, digits, deviations if varies else None, sway)
     return Block(
         product, rows, cols, tables, digits, deviations if varies else None, sway, counted, quiet,
-        lanes, bits,
+        lanes, bits, screen,
     )  # fmt: skip
 
 
-def _counts_only(macro: Macro) -> bool:
+def counts_only(macro: Macro) -> bool:
     """Whether a conversion sees how many driven cells of one column conduct, and nothing else."""
     return (
         not readout(macro).mixes
@@ -185,15 +193,23 @@ def _counts_only(macro: Macro) -> bool:
     )
 
 
-def _sway(deviations: NDArray[np.int32], active_rows: int) -> tuple[int, int]:
-    """Largest sum of negative and of positive deviations of any column of any row group."""
+def _sway(
+    deviations: NDArray[np.int32], active_rows: int, *, anywhere: bool = False
+) -> tuple[int, int]:
+    """Largest sum of negative and of positive deviations of any column of any row group.
+
+    Where a read may take its rows from anywhere, of any ``active_rows`` rows.
+    """
     if not deviations.size or not deviations.any():
         return 0, 0
     if deviations.ndim > 3:  # contents unknown: the worst of all digits
         low, high = deviations.min(axis=0), deviations.max(axis=0)
     else:
         low = high = deviations
-    starts = np.arange(0, deviations.shape[-2], active_rows)
+    if anywhere and active_rows < deviations.shape[-2]:
+        low = np.partition(low, active_rows - 1, axis=-2)[..., :active_rows, :]
+        high = -np.partition(-high, active_rows - 1, axis=-2)[..., :active_rows, :]
+    starts = np.arange(0, low.shape[-2], active_rows)
     down = np.add.reduceat(np.minimum(low, 0), starts, axis=-2, dtype=np.int64)
     up = np.add.reduceat(np.maximum(high, 0), starts, axis=-2, dtype=np.int64)
     return -int(down.min()), int(up.max())

@@ -125,11 +125,15 @@ class Conversion:
         *,
         out: NDArray[np.int64],
         by_sum: NDArray[np.int64],
+        by_read: bool = False,
     ) -> int:
-        """Add the rows that bits drive, in every row group, and convert; as :meth:`convert`."""
+        """Add the rows that bits drive, in every row group, and convert; as :meth:`convert`.
+
+        With ``by_read``, inputs are the packed read of every row, -1 where it is not driven.
+        """
         return self._by_kernel(
             _NOTHING_PACKED, added, row_ids, matrices=len(added.cells), group=0, out=out,
-            by_sum=by_sum,
+            by_sum=by_sum, by_read=by_read,
         )  # fmt: skip
 
     def _by_kernel(
@@ -142,6 +146,7 @@ class Conversion:
         group: int,
         out: NDArray[np.int64],
         by_sum: NDArray[np.int64],
+        by_read: bool = False,
     ) -> int:
         import numba
 
@@ -158,12 +163,12 @@ class Conversion:
                           block.first_group + group, block.product.places.groups,
                           lowest], np.int64)  # fmt: skip
         saturated = kernels.convert_currents(
-            packed, added.inputs, added.cells, _jobs(matrices, len(out), threads),
-            block.product.macro.crossbar.active_rows, self.packing.bits,
+            packed, added.inputs, added.cells, jobs_of(matrices, len(out), threads),
+            block.product.macro.crossbar.active_rows, by_read, self.packing.bits,
             np.ascontiguousarray(added.kept), row_ids, merge.plane_weights, merge.slice_weights,
             place, self.row_of, tables.levels, tables.outcomes, tables.bins, tables.origin,
             tables.shift, tables.sigma, tables.sigma_step,
-            _NO_NOISE if block.quiet else noise_quantiles(), self.entries, self.bases, fast.grid,
+            NO_NOISE if block.quiet else noise_quantiles(), self.entries, self.bases, fast.grid,
             fast.lows, fast.highs, np.uint64(self.key), out, seen, pairs_seen,
         )  # fmt: skip
         by_sum += seen.sum(axis=0)
@@ -177,7 +182,7 @@ class Conversion:
         return int(saturated)
 
 
-def _jobs(matrices: int, vectors: int, threads: int) -> NDArray[np.int64]:
+def jobs_of(matrices: int, vectors: int, threads: int) -> NDArray[np.int64]:
     """Some parallel jobs per thread: matrix, first vector, last vector + 1."""
     each = vectors // matrices
     step = max(1, min(each, -(-vectors // (4 * threads))))
@@ -190,7 +195,7 @@ def _jobs(matrices: int, vectors: int, threads: int) -> NDArray[np.int64]:
     return np.stack([matrix, start, stop], axis=1).astype(np.int64)
 
 
-_NO_NOISE: Final = np.zeros(0)
+NO_NOISE: Final = np.zeros(0)
 _NO_TABLES: Final = CurrentTables(*[np.zeros(0, np.int32)] * 4)
 _NOTHING_PACKED: Final = np.zeros((0, 0, 0), np.float32)
 _NOTHING_ADDED: Final = AddedCells(

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pimsim.analog.bitsift import PackedReads
 from pimsim.analog.coding import load_max
 from pimsim.config.macros import Macro
 
@@ -23,11 +24,13 @@ class Drive:
     digits: NDArray[np.uint8]
     """(planes, matrices * vectors, rows)."""
     kept: NDArray[np.bool_] | None
-    """(planes, matrices * vectors, groups): reads that take place; ``None``: all."""
+    """(planes, matrices * vectors, groups): row groups that are read; ``None``: all."""
     row_ids: NDArray[np.int64]
     """Vector → its number within the whole run, which keys its noise."""
     matrices: int
     """Stored matrices that take equal shares of the vectors, in order."""
+    packed: PackedReads | None = None
+    """Reads that take rows from anywhere in the block; ``None``: row groups are read."""
 
     @property
     def vectors(self) -> int:

@@ -29,7 +29,7 @@ from pimsim.analog.action_counts import (
     all_reads,
     macro_counts,
     reads_kept,
-    reads_per_plane,
+    reads_of,
     row_blocks,
     service_cycles,
     with_writes,
@@ -42,6 +42,7 @@ from pimsim.analog.coding import (
     encode_weights,
 )
 from pimsim.analog.drives import Drive, Tally
+from pimsim.analog.zero_skipping import packed_reads
 from pimsim.config.macros import Macro
 from pimsim.config.pvt import Pvt
 from pimsim.errors import ModelRangeError
@@ -60,6 +61,9 @@ class MvmOutput:
     """How long each vector keeps each row block busy, in reads. Under ``Macro.sync`` ``vector`` a
     block takes its own reads; under ``plane`` all take those of the slowest in every input cycle,
     unless nothing is skipped, where each block simply has its own number."""
+    vector_reads: Int64[np.ndarray, " batch"]
+    """Macro reads of each vector, summed over all blocks. Without skipping, and under ``sync``
+    ``vector``, also its cycles summed over them."""
     counts: ActionCounts
     _reads: Callable[[], NDArray[np.bool_]]
 
@@ -280,14 +284,17 @@ def _run(
         digits = encode_inputs(inputs[vectors], macro).digits
         row_ids = np.arange(first_row + vectors.start, first_row + vectors.stop)
         contents = None if stored is None else stored[:, own]
-        tally += _multiply(blocks, digits, contents, key=key, row_ids=row_ids, out=values[vectors])
-        per_plane[:, :, vectors] = reads_per_plane(product, digits)
+        own_reads = per_plane[:, :, vectors]
+        tally += _multiply(
+            blocks, digits, contents, key=key, row_ids=row_ids, out=values[vectors], reads=own_reads
+        )
         driven += int(np.count_nonzero(digits != 0))
     values -= correction(inputs, macro)[:, None]
     check_accumulator(values, macro)
     counts = macro_counts(product, len(inputs), per_plane, driven, tally)
     cycles = service_cycles(per_plane, macro)
-    return MvmOutput(values, cycles, counts, lambda: all_reads(product, inputs))
+    reads = per_plane.sum(axis=(0, 1), dtype=np.int64) * -(-product.cols // macro.logical_cols)
+    return MvmOutput(values, cycles, reads, counts, lambda: all_reads(product, inputs))
 
 
 def _chunks(product: Product, matrices: int, vectors: int) -> Iterator[tuple[slice, slice]]:
@@ -312,15 +319,21 @@ def _multiply(
     key: int,
     row_ids: NDArray[np.int64],
     out: NDArray[np.int64],
+    reads: NDArray[np.int32],
 ) -> Tally:
-    """Drive one chunk of vectors into every block; adds into ``out``."""
+    """Drive one chunk of vectors into every block; adds into ``out``.
+
+    ``reads`` (row blocks, planes, vectors) is filled.
+    """
     macro = blocks[0].product.macro
-    tally, drive = Tally.empty(macro), None
+    tally, drive, row_block = Tally.empty(macro), None, 0
     for block in blocks:
         if drive is None or block.cols.start == 0:
             own = np.ascontiguousarray(digits[:, :, block.rows])
             matrices = 1 if stored is None else stored.shape[1]
-            drive = Drive(own, reads_kept(own, macro), row_ids, matrices)
+            drive = Drive(own, reads_kept(own, macro), row_ids, matrices, packed_reads(own, macro))
+            reads[row_block] = reads_of(drive, macro)
+            row_block += 1
         contents = None if stored is None else stored[:, :, block.rows, block.cols]
         part = np.zeros((len(out), block.width), np.int64)
         tally += paths.multiply(block, drive, contents, key=key, out=part)

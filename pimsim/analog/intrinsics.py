@@ -243,3 +243,117 @@ def lowest_bit(typing_context, mask):
         return _llvm(builder, "llvm.cttz.i64", _I64, arguments[0], _I1(0))
 
     return types.int64(types.int64), generate
+
+
+READ_ROWS: Final = 8
+"""Rows that :func:`count_read_rows` and :func:`leaves_margin` take at once."""
+
+WORD_LANES: Final = 8
+"""Words of 64 columns of one-bit cells that :func:`count_read_rows` takes at once."""
+
+
+def _rows_of_read(builder: Any, rows: Any, stride: Any, base: Any) -> list[Any]:
+    """Addresses of the cells of the eight rows of a read."""
+    addresses = []
+    for index in range(READ_ROWS):
+        row = _load(builder, builder.add(rows, _I64(8 * index)), _I64)
+        addresses.append(builder.add(base, builder.mul(row, stride)))
+    return addresses
+
+
+def _full_add(builder: Any, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    """Sum and carry of three words, bit by bit."""
+    half = builder.xor(a, b)
+    carry = builder.or_(builder.and_(a, b), builder.and_(c, half))
+    return builder.xor(half, c), carry
+
+
+def _counts_of(builder: Any, x: list[Any]) -> list[Any]:
+    """Words whose ones mark the columns with 1, 2, ... 8 ones among eight words."""
+    s1, c1 = _full_add(builder, x[0], x[1], x[2])
+    s2, c2 = _full_add(builder, x[3], x[4], x[5])
+    s3, c3 = builder.xor(x[6], x[7]), builder.and_(x[6], x[7])
+    one, c4 = _full_add(builder, s1, s2, s3)
+    t1, d1 = _full_add(builder, c1, c2, c3)
+    two, d2 = builder.xor(t1, c4), builder.and_(t1, c4)
+    four, eight = builder.xor(d1, d2), builder.and_(d1, d2)
+    not_one, not_two, not_four = (builder.not_(word) for word in (one, two, four))
+    low = [None, builder.and_(one, not_two), builder.and_(two, not_one), builder.and_(two, one)]
+    zero = builder.and_(not_one, not_two)
+    counts = [builder.and_(low[k], not_four) for k in (1, 2, 3)]
+    return [*counts, *(builder.and_(four, part) for part in (zero, *low[1:])), eight]
+
+
+@intrinsic
+def count_read_rows(typing_context, cells, rows, stride, words, seen):
+    """Count columns by their ones in the eight rows of a read.
+
+    Row ``r`` holds ``words`` (a multiple of 8) words of 64 columns at ``cells + r * stride`` bytes.
+    ``rows`` are eight row numbers (int64). ``seen`` holds eight times eight sums (int64), for one
+    to eight ones; all eight of one line together are the columns that had so many ones.
+    """
+    signature = types.void(types.uintp, types.uintp, types.intp, types.intp, types.uintp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        cells, rows, stride, words, seen = arguments
+        kind = ir.VectorType(_I64, WORD_LANES)
+        addresses = _rows_of_read(builder, rows, stride, cells)
+        lines = [builder.add(seen, _I64(8 * WORD_LANES * k)) for k in range(READ_ROWS)]
+        sums = [_load(builder, line, kind) for line in lines]
+        before, loop = builder.block, builder.append_basic_block("count")
+        after = builder.append_basic_block("counted")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        index, totals = builder.phi(_I64), [builder.phi(kind) for _ in sums]
+        index.add_incoming(_I64(0), before)
+        offset = builder.shl(index, _I64(3))
+        held = [_load(builder, builder.add(at, offset), kind) for at in addresses]
+        for total, start, marked in zip(totals, sums, _counts_of(builder, held), strict=True):
+            ones = _llvm(builder, f"llvm.ctpop.v{WORD_LANES}i64", kind, marked)
+            total.add_incoming(start, before)
+            total.add_incoming(builder.add(total, ones), loop)
+        new_index = builder.add(index, _I64(WORD_LANES))
+        index.add_incoming(new_index, loop)
+        builder.cbranch(builder.icmp_signed("<", new_index, words), loop, after)
+        builder.position_at_end(after)
+        for line, total in zip(lines, totals, strict=True):
+            _store(builder, total.incomings[1][0], line)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def leaves_margin(typing_context, cells, rows, stride, lanes, limit):
+    """Whether eight rows of 8-bit deviations add up beyond ``limit``, either way, in any column.
+
+    Row ``r`` holds ``lanes`` (a multiple of 64) bytes at ``cells + r * stride``; sums fit 8 bits.
+    """
+    signature = types.boolean(types.uintp, types.uintp, types.intp, types.intp, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        cells, rows, stride, lanes, limit = arguments
+        kind, mask = ir.VectorType(_I8, ADD_LANES), ir.IntType(ADD_LANES)
+        addresses = _rows_of_read(builder, rows, stride, cells)
+        most = _splat(builder, builder.trunc(limit, _I8), ADD_LANES)
+        span = _splat(builder, builder.trunc(builder.shl(limit, _I64(1)), _I8), ADD_LANES)
+        before, loop = builder.block, builder.append_basic_block("add")
+        after = builder.append_basic_block("added")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        index, found = builder.phi(_I64), builder.phi(mask)
+        index.add_incoming(_I64(0), before)
+        found.add_incoming(mask(0), before)
+        parts = [_load(builder, builder.add(at, index), kind) for at in addresses]
+        while len(parts) > 1:
+            parts = [builder.add(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        beyond = builder.icmp_unsigned(">", builder.add(parts[0], most), span)
+        new_found = builder.or_(found, builder.bitcast(beyond, mask))
+        new_index = builder.add(index, _I64(ADD_LANES))
+        index.add_incoming(new_index, loop)
+        found.add_incoming(new_found, loop)
+        builder.cbranch(builder.icmp_signed("<", new_index, lanes), loop, after)
+        builder.position_at_end(after)
+        return builder.icmp_unsigned("!=", new_found, mask(0))
+
+    return signature, generate

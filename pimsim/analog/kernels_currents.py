@@ -78,9 +78,27 @@ def draw_line(row_key, word, words, lead, hashes, drawn, heads, slices, cols):
             heads[s * cols + c] = drawn[lead + c]
 
 
+@compiled()
+def list_by_read(read_of, starts, offsets):
+    """Sort the driven rows by read: offsets of their cells, and where those of each read start."""
+    starts[:] = 0
+    for row in range(read_of.size):
+        if read_of[row] >= 0:
+            starts[read_of[row] + 1] += 1
+    for read in range(starts.size - 1):
+        starts[read + 1] += starts[read]
+    for row in range(read_of.size):
+        if read_of[row] >= 0:
+            offsets[starts[read_of[row]]] = 256 * row
+            starts[read_of[row]] += 1
+    for read in range(starts.size - 1, 0, -1):
+        starts[read] = starts[read - 1]
+    starts[0] = 0
+
+
 @compiled(parallel=True)
 def convert_currents(
-    packed, inputs, cells, jobs, group_rows, pack_bits, kept, row_ids, plane_weights,
+    packed, inputs, cells, jobs, group_rows, by_read, pack_bits, kept, row_ids, plane_weights,
     slice_weights, place, row_of, levels, outcomes, bins, origin, shift, sigma, sigma_step,
     quantiles, entries, bases, grid, lows, highs, key, out, seen, pairs_seen,
 ):  # fmt: skip
@@ -98,6 +116,9 @@ def convert_currents(
         (jobs, 3): matrix, first vector, last vector + 1.
     group_rows
         Rows per read of ``cells``.
+    by_read
+        Whether reads take rows from anywhere: ``inputs`` then holds the read of each row, -1 where
+        it is not driven, and there are as many groups as reads in ``kept``.
     kept
         (vectors, plane conversions, row groups), or empty where every conversion takes place.
     row_ids
@@ -131,6 +152,9 @@ def convert_currents(
     noisy, fast, all_kept = quantiles.size > 0, entries.size > 0, kept.size == 0
     rows, parts = cells.shape[2], (lanes + 63) // 64
     groups = (rows + group_rows - 1) // group_rows if adding else 1
+    listed = group_rows
+    if by_read:
+        groups, listed = kept.shape[2], rows
     half = (np.int64(1) << pack_bits) >> 1
     reads, stride = TILE_VECTORS * planes, 64 * parts
     lost = np.zeros(len(jobs), np.int64)
@@ -139,8 +163,9 @@ def convert_currents(
         ideals, currents = np.zeros(lanes, np.int32), np.zeros(lanes + 15, np.int32)
         values, sums = np.zeros(lanes + 15, np.int32), np.zeros((reads, stride), np.int32)
         narrow = np.zeros(lanes + (lanes & 1), np.uint8)
-        offsets = np.zeros((reads, group_rows + 1), np.int64)
-        driven = np.zeros(reads, np.int64)
+        offsets = np.zeros((reads, listed + 1), np.int64)
+        driven, begins = np.zeros(reads, np.int64), np.zeros(reads, np.int64)
+        starts = np.zeros((reads, groups + 1 if by_read else 0), np.int64)
         drawn, pairs = hashes.view(np.uint16), narrow.view(np.uint16)
         own_seen, own_pairs = seen[numba.get_thread_id()], pairs_seen[numba.get_thread_id()]
         # addresses, taken once: asking an array for its own costs as much as some conversions
@@ -155,7 +180,16 @@ def convert_currents(
             tile, group = step // groups, step % groups
             begin = jobs[job, 1] + tile * TILE_VECTORS
             end = min(jobs[job, 2], begin + TILE_VECTORS)
-            if adding:
+            if by_read:
+                if group == 0:
+                    for vector in range(begin, end):
+                        for p in range(planes):
+                            read = (vector - begin) * planes + p
+                            list_by_read(inputs[vector, p], starts[read], offsets[read])
+                for read in range((end - begin) * planes):
+                    begins[read] = starts[read, group]
+                    driven[read] = starts[read, group + 1] - begins[read]
+            elif adding:
                 first = group * group_rows
                 for vector in range(begin, end):
                     for p in range(planes):
@@ -164,12 +198,13 @@ def convert_currents(
                             offsets[read, count] = 256 * row
                             count += inputs[vector, p, row]
                         driven[read] = count
+            if adding:
                 for part in range(parts):
                     part_at = cells_at + np.uintp(256 * part * rows)
                     for read in range((end - begin) * planes):
                         add_rows(
                             part_at,
-                            offsets_at + np.uintp(8 * read * (group_rows + 1)),
+                            offsets_at + np.uintp(8 * (read * (listed + 1) + begins[read])),
                             driven[read],
                             sums_at + np.uintp(4 * (read * stride + 64 * part)),
                         )

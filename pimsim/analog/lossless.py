@@ -54,12 +54,12 @@ def by_integers(
         Contents written at run time, (slices, matrices, rows, cols); ``None``: the block's own.
     """
     digits = block.contents[:, None] if stored is None else stored
-    out += _product(block, drive, digits)
+    out += integer_product(block, drive, digits)
     histogram = _histogram(block, drive, digits)[: counted.counts - 1]
     return Tally(histogram, int(histogram @ (counted.entries[:-1] & 1)))
 
 
-def _product(block: Block, drive: Drive, digits: NDArray[np.uint8]) -> NDArray[np.int64]:
+def integer_product(block: Block, drive: Drive, digits: NDArray[np.uint8]) -> NDArray[np.int64]:
     """What the digits stand for, multiplied: (vectors, cols)."""
     macro = block.product.macro
     merge = readout(macro)

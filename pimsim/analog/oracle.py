@@ -7,7 +7,7 @@ takes the same tables (digits, cell deviations, decision levels) and follows the
 letter. With the same tables it must equal the engine bit for bit, with the noise of
 :mod:`pimsim.analog.draws` too; where the engine samples codes in another way, in distribution.
 
-The definition, per group of at most ``active_rows`` rows, for every plane ``p`` and slice ``s``::
+The definition, per read of at most ``active_rows`` rows, for every plane ``p`` and slice ``s``::
 
     sum[p, s]    = round(sum over rows of drive[digit_p] * (digit_s + deviation)), in 2**-12 LSB
     input[g, h]  = sum over p, s of planes[g, p] * slices[h, s] * sum[p, s] + noise
@@ -39,7 +39,7 @@ from pimsim.analog.coding import (
 )
 from pimsim.analog.draws import first_uniform_reaching
 from pimsim.analog.transfer import AdcTransfer, transfer_of
-from pimsim.analog.zero_skipping import kept_reads
+from pimsim.analog.zero_skipping import kept_reads, packed_reads
 from pimsim.config.macros import Macro
 
 FRACTION_BITS = 12
@@ -110,17 +110,17 @@ def product(
     currents = (stored.digits.astype(np.int64) << FRACTION_BITS) + error.astype(np.int64)
     drives = drive_levels(macro)[driven.digits]
     lowest, highest = sum_range(macro)
-    (rows, cols), active = weights.shape, macro.crossbar.active_rows
+    cols = weights.shape[1]
     result = OracleOutput(
         np.zeros((len(inputs), cols), np.int64),
         np.zeros(highest - lowest + 1, np.int64),
         np.zeros(load_max(macro) + 1, np.int64),
     )
-    kept = kept_reads(driven.digits, scheme=macro.zero_skipping.model, active_rows=active)
-    for number, first in enumerate(range(0, rows, active)):
-        group = slice(first, min(first + active, rows))
-        real = _column_sums(drives[:, :, group], currents[:, group], FRACTION_BITS)
-        ideal = _column_sums(driven.digits[:, :, group], stored.digits[:, group], 0)
+    read_of, kept = _reads(driven.digits, macro)
+    for number in range(kept.shape[2]):
+        own = read_of == number
+        real = _column_sums(np.where(own, drives, 0), currents, FRACTION_BITS)
+        ideal = _column_sums(np.where(own, driven.digits, 0), stored.digits, 0)
         for g in range(len(out.planes)):
             mask = np.any(kept[out.planes[g] != 0, :, number], axis=0)
             for h in range(len(out.slices)):
@@ -135,6 +135,17 @@ def product(
     result.reads = int(kept.sum())
     result.service_cycles = kept.astype(np.int64).transpose(1, 0, 2)
     return result
+
+
+def _reads(digits: NDArray[np.uint8], macro: Macro) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Read of each row (planes, batch, rows), and which take place (planes, batch, reads)."""
+    packed = packed_reads(digits, macro)
+    if packed is not None:
+        reads = np.arange(int(packed.reads.max(initial=0)))
+        return packed.read_of.astype(np.int64), reads < packed.reads[:, :, None]
+    active = macro.crossbar.active_rows
+    kept = kept_reads(digits, scheme=macro.zero_skipping.model, active_rows=active)
+    return np.broadcast_to(np.arange(digits.shape[2]) // active, digits.shape), kept
 
 
 @dataclass(frozen=True, slots=True)

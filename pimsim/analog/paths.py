@@ -13,6 +13,8 @@ adding     inputs are bits, sums fit 32 bits              adds driven rows, then
 currents   everything                                     matrix products, then finds the code
 ========== ============================================== ======================================
 
+Reads that are packed take the paths of :mod:`pimsim.analog.packed_paths` instead.
+
 They agree bit for bit, noise and counts included. Without compiled kernels only the first and the
 last are open.
 """
@@ -26,6 +28,7 @@ from pimsim.analog.counting import by_counts
 from pimsim.analog.currents import by_currents
 from pimsim.analog.drives import Drive, Tally
 from pimsim.analog.lossless import by_integers, is_lossless
+from pimsim.analog.packed_paths import by_packed_reads
 from pimsim.analog.patterns import by_patterns, pattern_table
 from pimsim.analog.runtime import compiled_kernels
 
@@ -51,6 +54,8 @@ def multiply(
     key
         Key of the read noise.
     """
+    if drive.packed is not None:
+        return by_packed_reads(block, drive, drive.packed, stored, key=key, out=out)
     if block.counted is not None and is_lossless(block):
         return by_integers(block, block.counted, drive, stored, out)
     if not compiled_kernels():

@@ -2,33 +2,40 @@
 
 Which question this module answers: *how many reads does a vector take, and which are they?*
 
-A read drives the rows of one group in one input cycle (plane). Schemes that look at the operands
-skip some of them; a skipped read contributes nothing, no code and no noise.
+A read drives some rows in one input cycle (plane). Schemes that look at the operands skip some of
+them; a skipped read contributes nothing, no code and no noise.
 
-====== ================================================= ==================================
-scheme a read is skipped                                 what the controller looks at
-====== ================================================= ==================================
-none   never                                              nothing
-value  if every input of the group is zero                whole operands, once per vector
-bit    if every digit of the group is zero in that cycle  the bit-plane, before each read
-====== ================================================= ==================================
+======= ================================================= ==================================
+scheme  a read is skipped                                 what the controller looks at
+======= ================================================= ==================================
+none    never                                              nothing
+value   if every input of the group is zero                whole operands, once per vector
+bit     if every digit of the group is zero in that cycle  the bit-plane, before each read
+bitsift rows with ones are packed into reads of their own  the bit-plane, before each read
+======= ================================================= ==================================
 
-Groups are the ``active_rows`` consecutive rows that are read together anyway. Not modelled: packing
-the rows that remain into fewer reads, the time and energy of the controller itself.
+Groups are the ``active_rows`` consecutive rows that are read together anyway; how ``bitsift`` packs
+is told in :mod:`pimsim.analog.bitsift`. Not modelled: the time and energy of the controller itself.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from numpy.typing import NDArray
 
+from pimsim import rng
+from pimsim.analog.bitsift import SLICE_ROWS, PackedReads, pack_reads, reads_max
 from pimsim.analog.coding import plane_digit_max
-from pimsim.config.macros import Macro
-from pimsim.errors import ModelRangeError, NotFoundError, nearest
+from pimsim.config.macros import Macro, ZeroSkipping
+from pimsim.errors import ModelRangeError
 from pimsim.registry import ZERO_SKIPPING
+
+_SAMPLED_VECTORS: Final = 256
+"""Random bit-vectors behind an expected number of packed reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,15 @@ class ZeroSkippingScheme:
     share of the plane's reads that take place, for independent inputs."""
 
 
+@dataclass(frozen=True, slots=True)
+class PackingScheme:
+    """A rule that packs the rows that hold ones into reads of their own."""
+
+    pack: Callable[..., PackedReads]
+    """As :func:`pimsim.analog.bitsift.pack_reads`."""
+
+
+BITSIFT: Final = PackingScheme(pack_reads)
 NONE: Final = ZeroSkippingScheme(
     kept=np.ones_like, kept_ratio=lambda digit_zero, value_zero, rows: 1.0
 )
@@ -54,7 +70,7 @@ BIT: Final = ZeroSkippingScheme(
 )
 
 
-def scheme_of(name: str) -> ZeroSkippingScheme:
+def scheme_of(name: str) -> ZeroSkippingScheme | PackingScheme:
     """Look up a scheme.
 
     Raises
@@ -62,16 +78,49 @@ def scheme_of(name: str) -> ZeroSkippingScheme:
     NotFoundError
         If no scheme has this name.
     """
-    if name not in ZERO_SKIPPING:
-        raise NotFoundError(f"unknown zero-skipping scheme {name!r}{nearest(name, ZERO_SKIPPING)}")
-    found: ZeroSkippingScheme = ZERO_SKIPPING[name]
+    found: ZeroSkippingScheme | PackingScheme = ZERO_SKIPPING[name]
     return found
 
 
+def packed_reads(
+    digits: UInt8[np.ndarray, "planes batch rows"], macro: Macro
+) -> PackedReads | None:
+    """Pack reads as the macro's controller does; ``None`` if it only skips whole groups."""
+    chosen = macro.zero_skipping
+    scheme = scheme_of(chosen.model)
+    if not isinstance(scheme, PackingScheme):
+        return None
+    return scheme.pack(
+        digits,
+        active_rows=macro.crossbar.active_rows,
+        slice_rows=chosen.slice_rows or SLICE_ROWS,
+        packing=chosen.packing or "first_fit",
+    )
+
+
+def groups_max(rows: int, macro: Macro) -> int:
+    """Most reads of a bit-vector on one macro: its row groups, or what packing may take.
+
+    Raises
+    ------
+    ModelRangeError
+        As :func:`dense_read_cycles` and :func:`pimsim.analog.bitsift.reads_max`.
+    """
+    active, chosen = macro.crossbar.active_rows, macro.zero_skipping
+    if isinstance(scheme_of(chosen.model), PackingScheme):
+        return reads_max(rows, active_rows=active, slice_rows=chosen.slice_rows or SLICE_ROWS)
+    return dense_read_cycles(rows, active_rows=active)
+
+
 def kept_reads(
-    digits: UInt8[np.ndarray, "planes batch rows"], *, scheme: str, active_rows: int
+    digits: UInt8[np.ndarray, "planes batch rows"],
+    *,
+    scheme: str,
+    active_rows: int,
+    slice_rows: int = SLICE_ROWS,
+    packing: str = "first_fit",
 ) -> Bool[np.ndarray, "planes batch groups"]:
-    """Say which reads take place.
+    """Say which reads take place: of each row group, or the first so many where reads are packed.
 
     Parameters
     ----------
@@ -81,11 +130,13 @@ def kept_reads(
         Name in :data:`pimsim.registry.ZERO_SKIPPING`.
     active_rows
         Most word lines per read.
+    slice_rows, packing
+        As for :func:`pimsim.analog.bitsift.pack_reads`; only where reads are packed.
 
     Raises
     ------
     NotFoundError
-        If no scheme has this name.
+        If no scheme or packing has this name.
     ModelRangeError
         If ``active_rows`` is less than 1.
 
@@ -96,12 +147,19 @@ def kept_reads(
     ...  for name in ("none", "value", "bit")}
     {'none': 4, 'value': 2, 'bit': 1}
     """
+    rule = scheme_of(scheme)
+    if isinstance(rule, PackingScheme):
+        reads = rule.pack(
+            digits, active_rows=active_rows, slice_rows=slice_rows, packing=packing
+        ).reads
+        most = reads_max(digits.shape[2], active_rows=active_rows, slice_rows=slice_rows)
+        return np.arange(most) < reads[:, :, None]
     groups = dense_read_cycles(digits.shape[2], active_rows=active_rows)
     padded = np.zeros((*digits.shape[:2], groups * active_rows), np.bool_)
     padded[:, :, : digits.shape[2]] = digits != 0
     grouped = padded.reshape(*digits.shape[:2], groups, active_rows)
     active: NDArray[np.bool_] = np.any(grouped, axis=3)
-    return scheme_of(scheme).kept(active)
+    return rule.kept(active)
 
 
 def dense_read_cycles(rows: int, *, active_rows: int) -> int:
@@ -118,7 +176,12 @@ def dense_read_cycles(rows: int, *, active_rows: int) -> int:
 
 
 def read_cycles(
-    bits: Bool[np.ndarray, "vectors rows"], *, scheme: str = "none", active_rows: int
+    bits: Bool[np.ndarray, "vectors rows"],
+    *,
+    scheme: str = "none",
+    active_rows: int,
+    slice_rows: int = SLICE_ROWS,
+    packing: str = "first_fit",
 ) -> Int[np.ndarray, " vectors"]:
     """Count the reads of each bit-vector under a zero-skipping scheme.
 
@@ -126,7 +189,7 @@ def read_cycles(
     ----------
     bits
         One input bit per word line, shape (vectors, rows).
-    scheme, active_rows
+    scheme, active_rows, slice_rows, packing
         As for :func:`kept_reads`.
 
     Raises
@@ -140,8 +203,16 @@ def read_cycles(
     [8, 8]
     >>> read_cycles(np.eye(2, 64, dtype=bool), scheme="bit", active_rows=8).tolist()
     [1, 1]
+    >>> read_cycles(np.eye(1, 64, dtype=bool), scheme="bitsift", active_rows=8).tolist()
+    [1]
     """
-    kept = kept_reads(bits[None].astype(np.uint8), scheme=scheme, active_rows=active_rows)
+    kept = kept_reads(
+        bits[None].astype(np.uint8),
+        scheme=scheme,
+        active_rows=active_rows,
+        slice_rows=slice_rows,
+        packing=packing,
+    )
     counted: NDArray[np.int64] = kept[0].sum(axis=1, dtype=np.int64)
     return counted
 
@@ -162,7 +233,8 @@ def expected_reads(rows: int, macro: Macro, density_ratio: float) -> float:
     Returns
     -------
     float
-        Reads over all planes; exact where nothing is skipped.
+        Reads over all planes; exact where nothing is skipped, the mean of 256 seeded random
+        bit-vectors per plane where reads are packed.
 
     Examples
     --------
@@ -177,9 +249,29 @@ def expected_reads(rows: int, macro: Macro, density_ratio: float) -> float:
     passes = 2 if macro.inputs.coding == "sign_magnitude" else 1
     value_zero = float(digit_zero[: len(digit_zero) // passes].prod())
     digit_zero = 1.0 - (1.0 - digit_zero) / passes
-    ratio = scheme_of(macro.zero_skipping.model).kept_ratio
+    scheme = scheme_of(macro.zero_skipping.model)
+    if isinstance(scheme, PackingScheme):
+        chosen = macro.zero_skipping
+        return sum(
+            _mean_packed_reads(rows, active, chosen, float(1.0 - zero)) for zero in digit_zero
+        )
+    ratio = scheme.kept_ratio
     full, rest = divmod(rows, active)
     sizes = [(active, full), (rest, 1)] if rest else [(active, full)]
     return float(
         sum(count * ratio(zero, value_zero, size) for size, count in sizes for zero in digit_zero)
     )
+
+
+@cache
+def _mean_packed_reads(rows: int, active_rows: int, chosen: ZeroSkipping, ones: float) -> float:
+    """Mean reads of bit-vectors whose bits are ones with probability ``ones``."""
+    bits = rng.for_(0, "packed reads", rows).random((_SAMPLED_VECTORS, rows)) < ones
+    cycles = read_cycles(
+        bits,
+        scheme=chosen.model,
+        active_rows=active_rows,
+        slice_rows=chosen.slice_rows or SLICE_ROWS,
+        packing=chosen.packing or "first_fit",
+    )
+    return float(cycles.mean())

@@ -23,6 +23,7 @@ from pimsim.analog import (
     mvm,
     mvm_dynamic,
     oracle,
+    packed_paths,
     paths,
     patterns,
     program,
@@ -147,6 +148,10 @@ def all_by_currents(
             paths, "multiply",
             lambda block, drive, stored, *, key, out: currents.by_currents(
                 block, drive, stored, key=key, out=out
+            )
+            if drive.packed is None
+            else packed_paths.by_read_currents(
+                block, drive, drive.packed, stored, key=key, out=out
             ),
         )  # fmt: skip
         return mvm(programmed, inputs, KEY)
@@ -176,6 +181,8 @@ def test_an_ideal_macro_gives_the_integer_product(data):
     )
     if draw(st.booleans()):
         macro = changed(macro, zero_skipping={"model": draw(st.sampled_from(["value", "bit"]))})
+    elif macro.inputs.bits_per_cycle == 1 and draw(st.booleans()):
+        macro = changed(macro, zero_skipping=bitsift(draw(st.integers(1, 12))))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     weights, inputs = fitting(
         macro, generator, draw(st.integers(1, 5)), draw(st.integers(1, 60)), draw(st.integers(1, 9))
@@ -185,7 +192,36 @@ def test_an_ideal_macro_gives_the_integer_product(data):
     assert output.counts.macros[0].saturations == 0
 
 
+def bitsift(slice_rows: int = 8, packing: str = "first_fit") -> dict[str, Any]:
+    return {"model": "bitsift", "slice_rows": slice_rows, "packing": packing}
+
+
 MACROS = {
+    "lossless, packed": changed(macro_of(active_rows=8), zero_skipping=bitsift()),
+    "lossless, packed, cells vary": changed(
+        macro_of(active_rows=8, sigma_on=0.01, noise=1e-4), zero_skipping=bitsift()
+    ),
+    "packed, screened": changed(
+        macro_of(active_rows=8, sigma_on=0.065, sigma_off=0.01), zero_skipping=bitsift(32)
+    ),
+    "packed, screened, noise": changed(
+        macro_of(active_rows=7, sigma_on=0.065, noise=0.0005), zero_skipping=bitsift(5),
+        adc={"comparator_offset_ratio": 0.001},
+    ),
+    "packed, cells vary": changed(
+        macro_of(active_rows=8, sigma_on=0.2, sigma_off=0.1), zero_skipping=bitsift()
+    ),
+    "packed, cells vary, noise": changed(
+        macro_of(active_rows=12, sigma_on=0.1, noise=0.02, levels=20),
+        zero_skipping=bitsift(packing="best_fit_decreasing"),
+    ),
+    "packed, noise": changed(
+        macro_of(active_rows=5, noise=0.05), zero_skipping=bitsift(packing="consecutive")
+    ),
+    "packed, charge over slices": changed(
+        macro_of(active_rows=16, sigma_on=0.1, noise=0.01, levels=256),
+        accumulate={"slices": "charge"}, zero_skipping=bitsift(packing="bound"),
+    ),
     "lossless": macro_of(active_rows=8, sigma_on=0.005),
     "lossless, bits skipped": changed(macro_of(active_rows=3), zero_skipping={"model": "bit"}),
     "cells vary, many rows": macro_of(active_rows=32, sigma_on=0.2, sigma_off=0.1),
@@ -276,6 +312,14 @@ def test_all_paths_agree(name, monkeypatch):
         assert fast.counts == other.counts
 
 
+@pytest.mark.parametrize("name", [name for name in MACROS if "packed" in name])
+def test_packed_reads_are_screened_where_they_rarely_err(name):
+    macro = MACROS[name]
+    weights, _ = fitting(macro, np.random.default_rng(1), 1, 90, 23)
+    screened = program(weights, macro, 5).blocks[0].screen is not None
+    assert screened == ("screened" in name or "lossless" in name)
+
+
 def test_the_paths_are_the_ones_meant():
     """Equal cells are counted; small variation of few rows, too; large variation is not."""
     generator = np.random.default_rng(3)
@@ -311,7 +355,11 @@ def test_a_product_beyond_float32_is_still_exact():
     assert counted(output) == counts
 
 
-@pytest.mark.parametrize("name", ["noise", "noise, patterns", "cells vary, noise", "pairs"])
+@pytest.mark.parametrize(
+    "name",
+    ["noise", "noise, patterns", "cells vary, noise", "pairs", "packed, screened, noise",
+     "packed, cells vary, noise"],
+)  # fmt: skip
 def test_batch_chunks_and_threads_change_nothing(name, monkeypatch):
     macro = MACROS[name]
     generator = np.random.default_rng(2)
@@ -324,6 +372,7 @@ def test_batch_chunks_and_threads_change_nothing(name, monkeypatch):
     monkeypatch.setattr(currents, "CHUNK_ELEMENTS", 1000)
     monkeypatch.setattr(adding, "CELLS_MAX", 1)
     monkeypatch.setattr(adding, "LANES_MAX", 20)
+    monkeypatch.setattr("pimsim.analog.screening._CELLS_MAX", 1)
     monkeypatch.setattr(engine, "CHUNK_DIGITS", 30_000)
     monkeypatch.setattr("pimsim.analog.counting.CONVERSIONS_MAX", 10_000)
     before = runtime.set_threads(1)
@@ -537,7 +586,19 @@ def test_resident_elements_are_not_counted_as_written():
 
 
 @pytest.mark.parametrize(
-    "name", ["lossless", "lossless, bits skipped", "coarse", "noise", "cells vary, noise"]
+    "name",
+    [
+        "lossless",
+        "lossless, bits skipped",
+        "coarse",
+        "noise",
+        "cells vary, noise",
+        "lossless, packed",
+        "packed, screened",
+        "packed, screened, noise",
+        "packed, cells vary",
+        "packed, charge over slices",
+    ],
 )
 def test_paths_agree_on_dynamic_operands(name, monkeypatch):
     """Values and counts of many matrices in turn, with every block on the path of products, too."""
@@ -594,7 +655,7 @@ def test_dynamic_operands_equal_programmed_ones_with_the_same_deviations(name):
             assert np.array_equal(values[sample, head], expected)
 
 
-@pytest.mark.parametrize("scheme", ["none", "value", "bit"])
+@pytest.mark.parametrize("scheme", ["none", "value", "bit", "bitsift"])
 @pytest.mark.parametrize("sync", ["plane", "vector"])
 def test_service_cycles_follow_the_reads_that_take_place(scheme, sync):
     """``vector``: own reads; ``plane``: in every input cycle all wait for the slowest block."""
