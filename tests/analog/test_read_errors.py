@@ -14,10 +14,12 @@ from scipy import stats
 from pimsim.analog.cells import CURRENT_ONE, program_cells
 from pimsim.analog.macros import ideal_macro
 from pimsim.analog.pvt import NOMINAL, OperatingPoint, operating_point, pedestal_lsb
+from pimsim.analog.read_errors import closed_form, measured
 from pimsim.analog.transfer import transfer_of
 from pimsim.config import load_architecture
 from pimsim.config.cells import Cell
 from pimsim.config.pvt import Pvt
+from pimsim.errors import ModelRangeError
 
 TABLE = {
     0.02: {63: 1.6e-3, 127: 2.7e-2},
@@ -187,3 +189,76 @@ def test_the_nominal_point_errs_nowhere():
     macro = load_architecture("rap").macros["mram"]
     assert operating_point(None, macro) is NOMINAL
     assert max(wrong(macro, k, 4_000) for k in range(9)) == 0.0
+
+
+def mram(active_rows, sigma=0.0295):
+    """RAP's MRAM macro, its whole error budget in the cells, with a code for every count."""
+    macro = load_architecture("rap").macros["mram"]
+    cell = macro.crossbar.cell.model_copy(update={"sigma_on_ratio": sigma})
+    crossbar = {"active_rows": active_rows, "cell": cell}
+    adc = {"levels": active_rows + 1, "noise_ratio": None}
+    return macro.model_copy(
+        update={
+            "crossbar": macro.crossbar.model_copy(update=crossbar),
+            "adc": macro.adc.model_copy(update=adc),
+        }
+    )
+
+
+def test_eight_rows_are_read_without_error_in_ten_million_trials():
+    """arXiv 2411.14733, Fig. 9b: six sigma at eight rows, 1e-9 per read of eight ones."""
+    assert closed_form(mram(8), 8) == pytest.approx(stats.norm.sf(0.5 / (0.0295 * 8**0.5)))
+    assert measured(mram(8), 8, 10_000_000) == 0
+
+
+@pytest.mark.parametrize("rows", [16, 32, 128, 1024])
+def test_more_rows_of_the_same_cells_are_not(rows):
+    """Measured within 5 binomial standard errors of the closed form, which is far from nothing."""
+    reads = {16: 1_000_000, 32: 100_000}.get(rows, 10_000)
+    share = closed_form(mram(rows), rows - 1)
+    found = measured(mram(rows), rows - 1, reads, seed=rows)
+    assert found > 0
+    assert found / reads == pytest.approx(share, abs=5 * math.sqrt(share / reads))
+
+
+def test_converter_noise_adds_to_the_variation_of_the_cells():
+    macro = mram(8, sigma=0.05)
+    noisy = macro.model_copy(update={"adc": macro.adc.model_copy(update={"noise_ratio": 0.02})})
+    share, reads = closed_form(noisy, 5), 400_000
+    assert share > 5 * closed_form(macro, 5)
+    assert measured(noisy, 5, reads) / reads == pytest.approx(
+        share, abs=5 * math.sqrt(share / reads)
+    )
+
+
+@pytest.mark.parametrize("reference", ["fixed", "replica"])
+def test_closed_form_and_measurement_agree_at_a_corner(reference):
+    corner = Pvt(process="ss", supply_v=0.81, temperature_degc=-40.0)
+    macro = mram(8)
+    adc = {"reference": reference, "trim": "none"}
+    adc["tracking_ratio"] = 0.95 if reference == "replica" else None
+    macro = macro.model_copy(update={"adc": macro.adc.model_copy(update=adc)})
+    reads = 20_000
+    for ones in (0, 3, 8):
+        share = closed_form(macro, ones, corner)
+        found = measured(macro, ones, reads, pvt=corner) / reads
+        assert found == pytest.approx(share, abs=5 * math.sqrt(0.25 / reads))
+
+
+@pytest.mark.parametrize(
+    ("macro", "ones", "message"),
+    [
+        (mram(8), 9, "ones must be 0 to 8 of the active rows, got 9"),
+        (
+            macro_of(8, Cell(model="mram", bits=1), 8), 3,
+            "a converter of 8 codes has none of its own for each of the 9 counts",
+        ),
+        (
+            macro_of(8, Cell(model="mram", bits=2), 40), 3,
+            "read errors are counted for one bit per cell and input cycle",
+        ),
+    ],
+)  # fmt: skip
+def test_what_has_no_count_of_its_own_is_an_error(macro, ones, message):
+    with pytest.raises(ModelRangeError, match=message):
+        closed_form(macro, ones)
