@@ -9,13 +9,25 @@ nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.config.architecture import Architecture
+from pimsim.mapping.labels import distinct
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.records import MovedBits
+
+MEMORY: Final = "memory"
+"""The off-chip memory; it has no port of its own to the network but the global buffer's."""
+
+Place = int | Literal["memory"] | None
+"""Where bits lie: in the buffer of a tile, by its number; in the global buffer, ``None``; or in the
+off-chip memory."""
+
+Spill = Literal["global_buffer", "memory"]
+"""Where an output is kept that the buffer of its home tile has no room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,17 @@ def pieces_of(start: int, stop: int, group: int | None, *, row_block: int = 0) -
         Piece(max(start, index * group), min(stop, (index + 1) * group), index, row_block)
         for index in range(start // group, -(-stop // group))
     )
+
+
+def dealt(vectors: int, copies: int, copy: int) -> int:
+    """How many vectors a copy gets when they are dealt out in turn.
+
+    Examples
+    --------
+    >>> [dealt(8, 3, copy) for copy in range(3)]
+    [3, 3, 2]
+    """
+    return (vectors - copy + copies - 1) // copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +102,8 @@ class Placement:
     """Vectors driven onto each instance during one inference."""
     driven_bits: int | None = None
     """Width of the driven operand; ``None``: that of the macro's inputs. [bit]"""
+    driven_signed: bool = True
+    """Whether the driven operand has a sign."""
     stored_bits: int | None = None
     """Width of the stored operand; ``None``: that of the macro's weights. [bit]"""
     group: int | None = None
@@ -96,6 +121,42 @@ class Placement:
     the first copy, ``replicas`` the others'."""
     replicas: tuple[tuple[Block, ...], ...] = ()
     """Blocks of each further copy, in the order of ``blocks``."""
+    macros_per_pass: int | None = None
+    """Of an operand that the macros cannot hold at once: how many macros it has. Block ``n`` is
+    written in pass ``n // macros_per_pass``, and in every pass all vectors are driven onto the
+    blocks of that pass. ``None``: all blocks have macros of their own, one pass."""
+
+    @property
+    def passes(self) -> int:
+        """How often the macros are filled with parts of one matrix, one after another."""
+        return 1 if self.macros_per_pass is None else -(-len(self.blocks) // self.macros_per_pass)
+
+    @property
+    def all_blocks(self) -> tuple[Block, ...]:
+        """Blocks of all copies."""
+        return (*self.blocks, *(block for copy in self.replicas for block in copy))
+
+    @property
+    def macros_used(self) -> int:
+        """Macros that hold something, copies included."""
+        if self.macros_per_pass is not None:
+            return min(self.macros_per_pass, len(self.blocks))
+        return len(self.blocks) * self.copies
+
+    @property
+    def elements_held(self) -> int:
+        """Elements that lie in the macros at once, copies included; in passes, of the fullest."""
+        size = self.macros_per_pass or len(self.blocks)
+        areas = [
+            (block.row_stop - block.row_start) * (block.col_stop - block.col_start)
+            for block in self.blocks
+        ]
+        parts = (sum(areas[start : start + size]) for start in range(0, len(areas), size))
+        return max(parts) * self.copies
+
+    def vectors_of(self, copy: int) -> int:
+        """How many of ``input_vectors`` are dealt to a copy, which has number 0 if the first."""
+        return dealt(self.input_vectors, self.copies, copy)
 
     def written(self, block: Block) -> tuple[int, int]:
         """Rows and elements of a block that are written per matrix, if the operand is dynamic."""
@@ -103,8 +164,9 @@ class Placement:
         if self.fresh is None:
             return rows, rows * cols
         rectangle = slice(block.row_start, block.row_stop), slice(block.col_start, block.col_stop)
-        part = self.fresh[block.instance][rectangle]
-        return int(part.any(axis=1).sum()), int(part.sum())
+        part = distinct(self.fresh[block.instance][rectangle])  # the others are like these
+        rows_alike, elements_alike = rows // part.shape[0], rows * cols // part.size
+        return int(part.any(axis=1).sum()) * rows_alike, int(part.sum()) * elements_alike
 
     @property
     def row_blocks(self) -> tuple[tuple[int, int], ...]:
@@ -139,6 +201,20 @@ class UnitUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """How much of another operation must be done before a token of this one can start."""
+
+    op: str
+    """The operation needed: one of ``MappedOp.depends_on``."""
+    whole: bool
+    """Whether every token needs all tokens of it, as of an operand that is written into cells."""
+    tokens: tuple[int | None, ...] | None = None
+    """Token by token of this operation, the one token of the other that it needs; ``None`` in it: a
+    token that needs none of it. ``None`` instead of the tuple, if not ``whole``: the one of the
+    same number."""
+
+
+@dataclass(frozen=True, slots=True)
 class MappedOp:
     """One operation with its place on the chip and its traffic."""
 
@@ -153,8 +229,33 @@ class MappedOp:
     """Bits moved during one inference."""
     depends_on: tuple[str, ...]
     """Operations, movements skipped, whose outputs this one needs."""
+    needs: tuple[Need, ...] = ()
+    """The same operations in the same order, each with how much of it a token needs; from
+    :mod:`pimsim.mapping.needs`."""
     round: int = 0
     """Which programming of the macros the operation needs; all 0 without time multiplexing."""
+    spilled: Spill | None = None
+    """Where the output is kept if not in the buffer of the home tile."""
+    room_bits: int = 0
+    """How much of the output must have room there at once: all of it, or one token where tokens
+    stream."""
+    turn: int = 0
+    """Operations of one turn run together (:func:`pimsim.mapping.rooms.find_turns`). The mapping
+    has made sure that in every turn there is room for ``room_bits`` of each of them, beside what
+    earlier turns have left to be read: with that much each, they never wait for each other for
+    good."""
+
+    @property
+    def place(self) -> Place:
+        """Where the output is kept."""
+        return place_of(self.tile, self.spilled)
+
+
+def place_of(tile: int, spilled: Spill | None) -> Place:
+    """Where an output is kept: at home, unless it is spilled."""
+    if spilled is None:
+        return tile
+    return None if spilled == "global_buffer" else MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +264,7 @@ class Home:
 
     what: str
     """Tensor of the workload, or tokens of a KV cache."""
-    place: str
-    """``"global_buffer"``, ``"memory"`` or ``"host"``."""
+    place: Literal["global_buffer", "memory", "host"]
     bits: int
 
 
@@ -185,6 +285,8 @@ class MappedWorkload:
     """Programmings of the macros during one inference; 1: all weights are resident."""
     homes: tuple[Home, ...] = ()
     """Embedding tables, spilled tokens and whatever else lies outside the macros."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the mapping must know."""
 
     def op(self, name: str) -> MappedOp:
         """The mapped operation called ``name``."""

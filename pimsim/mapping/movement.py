@@ -7,94 +7,77 @@ Rules
 - Every tile has a buffer for the outputs of the operations at home there. Inputs of the graph and
   stored constants lie in the global buffer, to which outputs of the graph go.
 - An input is read once from where it lies, then sent to every tile whose macros need some of it:
-  a tile receives the elements of the row blocks that it holds.
+  a tile receives the elements of the row blocks that it holds. Of a matrix in several copies, the
+  vectors are dealt out to the copies in turn; of an operand that is written in passes, they are
+  read again in every pass.
 - A dynamic product's stored operand goes, block by block, to the tiles of its macros; of one whose
-  earlier rows are resident there (the cache of a decoding step), only the new elements.
+  earlier rows are resident there (the cache of a decoding step), only the new elements. A cache
+  that lives in the off-chip memory is fetched whole, and what is new is written there first.
 - Row blocks of one column that share a tile are summed there; the sums of every tile but the home
   tile travel to the home tile as accumulators of ``inputs.bits + weights.bits + ceil(log2(rows))``
   bits, enough for any sum of that many products, and wider by the largest shift of their groups.
 - Shifts of groups travel like the operand that they belong to; those of static weights lie beside
   the macros from the start, and where they lie is not modelled.
 - What a streaming unit takes from its product crosses no buffer. Any other output is written to
-  the home tile's buffer, one that leaves the graph to the global buffer.
+  the home tile's buffer, or to where it is spilled; one that leaves the graph to the global buffer.
 - When the elements of an input have several origins, every tile takes from each in proportion.
 - An expanded (broadcast) tensor is read as often as its elements are used.
+- The memory has no port to the network but the global buffer's, and what passes there on its way
+  is not written into the global buffer.
+- Inputs of the graph are written into the global buffer once, when the first operation takes them:
+  through the pins if the chip has ``chip.io``, or out of the memory if they are rows of an
+  embedding table and the chip has ``chip.memory``. Outputs leave through the pins the same way.
+- Where macros are reprogrammed in rounds, static weights come out of the memory in every inference.
 
 Not modelled: addresses, headers and control messages, multicast (each tile gets a copy of its own),
 and the staging of an operand between its buffer and the word lines.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, cast
+from collections.abc import Mapping
+from typing import Literal, cast
 
 from pimsim.config.architecture import Architecture
 from pimsim.errors import MappingError
-from pimsim.mapping.mapped import MappedWorkload, Placement, pieces_of
+from pimsim.mapping.fetches import Graph, operands_of, share, weights_of
+from pimsim.mapping.mapped import MEMORY, MappedWorkload, Place, dealt
 from pimsim.mapping.origins import Origin, trace_origins
-from pimsim.mapping.placement import Product, resolve_product
+from pimsim.mapping.traffic import (
+    Arrival,
+    Delivery,
+    Fetch,
+    Port,
+    Site,
+    Topology,
+    Traffic,
+)
 from pimsim.mapping.widths import accumulator_bits
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.records import MovedBits
 from pimsim.registry import TIMING_UNITS
 from pimsim.workload.shapes import elements
 
-Place = int | None
-"""Something with a port to the network: a tile by its number, or ``None``, the global buffer."""
+__all__ = [
+    "Arrival",
+    "Delivery",
+    "Fetch",
+    "Place",
+    "Port",
+    "Site",
+    "Topology",
+    "Traffic",
+    "moved_bits",
+    "plan_traffic",
+    "port_of",
+    "share",
+    "streamed_inputs",
+    "topology_of",
+    "traffic_of",
+]
 
 
-class Topology(Protocol):
-    """Shape of a network on chip: what a network-on-chip model of the registry must offer."""
-
-    def __init__(self, tiles: int) -> None: ...
-
-    def route(self, source: Place, destination: Place) -> tuple[str, ...]:
-        """Names of the links from one place to another, in order; empty when they are the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Bits that one tile receives or sends during one inference."""
-
-    tile: int
-    bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """One read of a buffer, and where the bits go from there, during one inference."""
-
-    source: Place
-    bits: int
-    deliveries: tuple[Delivery, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Everything that moves for one operation during one inference."""
-
-    home: int
-    inputs: tuple[Fetch, ...]
-    """What is driven onto word lines or taken by the unit, token by token."""
-    stored: tuple[Fetch, ...]
-    """The operand that is written into cells."""
-    stored_matrices: int
-    """In how many portions, one after another, ``stored`` is written."""
-    partial_sums: tuple[Delivery, ...]
-    """Sums sent from each other tile to the home tile."""
-    write_bits: int
-    """Output written to the buffer of the home tile."""
-    output_bits: int
-    """Output sent to the global buffer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where an operation happens, in how many steps."""
-
-    tile: int
-    tokens: int
-    placement: Placement | None
+def port_of(place: Place) -> Port:
+    """The port to the network of what lies in a place: the memory's is the global buffer's."""
+    return None if place == MEMORY else place
 
 
 def topology_of(architecture: Architecture) -> Topology:
@@ -103,31 +86,24 @@ def topology_of(architecture: Architecture) -> Topology:
     return cast(Topology, model(architecture.chip.tiles))
 
 
-def share(total: int, weights: Sequence[int]) -> tuple[int, ...]:
-    """Split an integer in proportion to ``weights``, without loss.
-
-    Examples
-    --------
-    >>> share(10, [1, 1, 1])
-    (3, 3, 4)
-    """
-    whole, seen, given, parts = sum(weights), 0, 0, []
-    for weight in weights:
-        seen += weight
-        upto = total * seen // whole
-        parts.append(upto - given)
-        given = upto
-    return tuple(parts)
-
-
 def traffic_of(mapped: MappedWorkload) -> dict[str, Traffic]:
     """Everything that moves on a mapped workload, by operation."""
     sites = {
-        mapped_op.op.name: Site(mapped_op.tile, mapped_op.tokens, mapped_op.placement)
+        mapped_op.op.name: Site(
+            mapped_op.tile, mapped_op.tokens, mapped_op.placement, mapped_op.spilled
+        )
         for mapped_op in mapped.ops
     }
     origins = trace_origins(mapped.quantized, mapped.dims)
-    return plan_traffic(mapped.quantized, mapped.architecture, mapped.dims, sites, origins)
+    reprogrammed = mapped.rounds > 1
+    return plan_traffic(
+        mapped.quantized,
+        mapped.architecture,
+        mapped.dims,
+        sites,
+        origins,
+        reprogrammed=reprogrammed,
+    )
 
 
 def plan_traffic(
@@ -136,37 +112,100 @@ def plan_traffic(
     dims: Mapping[str, int],
     sites: Mapping[str, Site],
     origins: Mapping[str, tuple[Origin, ...]],
+    *,
+    reprogrammed: bool = False,
 ) -> dict[str, Traffic]:
     """Decide what moves for each operation, by the rules of this module.
+
+    Parameters
+    ----------
+    quantized, architecture, dims
+        As in :func:`pimsim.mapping.map_workload`.
+    sites
+        Executed operation → where it happens.
+    origins
+        From :func:`pimsim.mapping.origins.trace_origins`.
+    reprogrammed
+        Whether static weights come out of the memory in every inference.
 
     Raises
     ------
     MappingError
         If a unit streams from something whose output it does not take.
     """
-    graph = _Graph(quantized, dims, sites, origins)
+    graph = Graph(quantized, dims, sites, origins)
     streams = streamed_inputs(quantized, origins)
     taken = _taken(quantized, origins, streams)
     leaving = _leaving(quantized, origins)
+    arrivals = _arrivals(architecture, graph)
     plans = {}
     for op in quantized.ops:
         if op.name not in sites:
             continue
         site = sites[op.name]
-        bits = quantized.tensors[op.output].encoding.bits
+        output_bits = leaving.get(op.name, 0) * quantized.tensors[op.output].encoding.bits
         dead = op.name not in taken and op.name not in leaving
         buffered = dead or taken.get(op.name, False)
-        inputs, stored, matrices = _fetches(op, streams.get(op.name, frozenset()), graph)
+        operands = operands_of(op, streams.get(op.name, frozenset()), graph)
+        weights = None
+        if reprogrammed and op.kind == "static_product":
+            weights = weights_of(site, architecture)
         plans[op.name] = Traffic(
             home=site.tile,
-            inputs=inputs,
-            stored=stored,
-            stored_matrices=matrices,
+            inputs=operands.inputs,
+            stored=operands.stored,
+            stored_matrices=operands.stored_matrices,
             partial_sums=_partial_sums(site, architecture),
             write_bits=_output_bits(op, quantized, dims) if buffered else 0,
-            output_bits=leaving.get(op.name, 0) * bits,
+            output_bits=output_bits,
+            spilled=site.spilled,
+            arrivals=arrivals[op.name],
+            departing_bits=0 if architecture.chip.io is None else output_bits,
+            programmed=() if weights is None else (weights,),
         )
     return plans
+
+
+def _arrivals(architecture: Architecture, graph: Graph) -> dict[str, tuple[Arrival, ...]]:
+    """Executed operation → inputs of the graph that it is the first to take."""
+    chip, tables = architecture.chip, looked_up(graph.quantized)
+    arrived: set[str] = set()
+    arrivals = {}
+    for op in graph.quantized.ops:
+        if op.name not in graph.sites:
+            continue
+        bits: dict[Literal["io", "memory"], int] = {"io": 0, "memory": 0}
+        for tensor in _taken_from_buffer(op, graph):
+            if tensor not in arrived:
+                arrived.add(tensor)
+                found = graph.quantized.tensors[tensor]
+                off_chip = tensor in tables and chip.memory is not None
+                size_bits = elements(found.shape, graph.dims) * found.encoding.bits
+                bits["memory" if off_chip else "io"] += size_bits
+        if chip.io is None:
+            bits["io"] = 0
+        arrivals[op.name] = tuple(Arrival(via, count) for via, count in bits.items() if count)
+    return arrivals
+
+
+def _taken_from_buffer(op: QuantizedOp, graph: Graph) -> list[str]:
+    """Inputs and constants of the graph that an operation takes, caches apart."""
+    return [
+        origin.tensor
+        for name in op.inputs
+        for origin in graph.origins[name]
+        if origin.producer is None and not origin.resident
+    ]
+
+
+def looked_up(quantized: QuantizedWorkload) -> dict[str, str]:
+    """Tensor whose rows the host fetches from an embedding table → that table."""
+    tables = {op.name: op.inputs[1] for op in quantized.workload.ops if op.kind == "embedding"}
+    return {
+        op.output: tables[op.source]
+        for op in quantized.ops
+        if op.kind == "boundary" and op.source in tables
+    }
 
 
 def _output_bits(op: QuantizedOp, quantized: QuantizedWorkload, dims: Mapping[str, int]) -> int:
@@ -213,21 +252,38 @@ def streamed_inputs(
 
 def moved_bits(traffic: Traffic, topology: Topology) -> MovedBits:
     """Sum what moves for one operation per place."""
+    fetches = (*traffic.inputs, *traffic.stored, *traffic.programmed)
     links = 0
-    for fetch in (*traffic.inputs, *traffic.stored):
+    for fetch in fetches:
         for delivery in fetch.deliveries:
-            links += delivery.bits * len(topology.route(fetch.source, delivery.tile))
+            links += delivery.bits * len(topology.route(port_of(fetch.source), delivery.tile))
     for delivery in traffic.partial_sums:
         links += delivery.bits * len(topology.route(delivery.tile, traffic.home))
     links += traffic.output_bits * len(topology.route(traffic.home, None))
-    reads = (*traffic.inputs, *traffic.stored)
+    links += traffic.write_bits * len(topology.route(traffic.home, port_of(traffic.place)))
+    read: dict[str, int] = {}
+    for fetch in fetches:
+        read[_kind(fetch.source)] = read.get(_kind(fetch.source), 0) + fetch.bits
+    written = {_kind(traffic.place): traffic.write_bits}
+    arrived = {arrival.via: arrival.bits for arrival in traffic.arrivals}
     return MovedBits(
-        tile_buffer_read_bits=sum(fetch.bits for fetch in reads if fetch.source is not None),
-        tile_buffer_write_bits=traffic.write_bits,
-        global_buffer_read_bits=sum(fetch.bits for fetch in reads if fetch.source is None),
-        global_buffer_write_bits=traffic.output_bits,
+        tile_buffer_read_bits=read.get("tile", 0),
+        tile_buffer_write_bits=written.get("tile", 0),
+        global_buffer_read_bits=read.get("global_buffer", 0) + traffic.departing_bits,
+        global_buffer_write_bits=(
+            written.get("global_buffer", 0) + traffic.output_bits + sum(arrived.values())
+        ),
         link_bits=links,
+        memory_read_bits=read.get(MEMORY, 0) + arrived.get("memory", 0),
+        memory_write_bits=written.get(MEMORY, 0),
+        io_bits=arrived.get("io", 0) + traffic.departing_bits,
     )
+
+
+def _kind(place: Place) -> str:
+    if place is None:
+        return "global_buffer"
+    return MEMORY if place == MEMORY else "tile"
 
 
 def _taken(
@@ -260,117 +316,21 @@ def _leaving(
     return leaving
 
 
-@dataclass(frozen=True, slots=True)
-class _Graph:
-    """What is known of the graph and of where its operations are."""
-
-    quantized: QuantizedWorkload
-    dims: Mapping[str, int]
-    sites: Mapping[str, Site]
-    origins: Mapping[str, tuple[Origin, ...]]
-
-
-def _fetches(
-    op: QuantizedOp, streamed: frozenset[str], graph: _Graph
-) -> tuple[tuple[Fetch, ...], tuple[Fetch, ...], int]:
-    """Inputs, stored operand, and portions of the latter."""
-    site = graph.sites[op.name]
-    if site.placement is None:
-        loose = [name for name in op.inputs if name not in streamed]
-        return _merge(part for name in loose for part in _to_home(name, site.tile, graph)), (), 0
-    driven, shifts = _driven_elements(site.placement)
-    inputs = _fetch(op.inputs[0], driven, graph)
-    if op.groups is not None and op.groups.driven is not None:
-        inputs += _fetch(op.groups.driven, shifts, graph)
-    resident = site.placement.fresh is not None
-    product = resolve_product(op, graph.quantized, graph.dims, resident=resident)
-    if product.operand == "static":
-        return _merge(inputs), (), 0
-    areas: dict[int, int] = {}
-    for block in site.placement.blocks:
-        _, written = site.placement.written(block)
-        areas[block.tile] = areas.get(block.tile, 0) + written * product.stored_matrices
-    stored = _fetch(op.inputs[1], areas, graph)
-    if op.groups is not None and op.groups.stored is not None:
-        stored += _fetch(op.groups.stored, _stored_shifts(site.placement, product), graph)
-    return _merge(inputs), _merge(stored), product.stored_matrices
-
-
-def _driven_elements(placement: Placement) -> tuple[dict[int, int], dict[int, int]]:
-    """Tile → codes, and shifts, of the driven operand that its macros need in one inference."""
-    rows = {
-        (block.tile, block.instance, block.row_start, block.row_stop) for block in placement.blocks
-    }
-    codes: dict[int, int] = {}
-    shifts: dict[int, int] = {}
-    for tile, _, start, stop in sorted(rows):
-        codes[tile] = codes.get(tile, 0) + (stop - start) * placement.input_vectors
-        pieces = len(pieces_of(start, stop, placement.group))
-        shifts[tile] = shifts.get(tile, 0) + pieces * placement.input_vectors
-    return codes, shifts
-
-
-def _stored_shifts(placement: Placement, product: Product) -> dict[int, int]:
-    """Tile → shifts of the operand that is written into its macros in one inference."""
-    wanted: dict[int, int] = {}
-    for block in placement.blocks:
-        pieces = len(pieces_of(block.row_start, block.row_stop, placement.group))
-        cols = block.col_stop - block.col_start
-        wanted[block.tile] = wanted.get(block.tile, 0) + pieces * cols * product.stored_matrices
-    return wanted
-
-
-def _to_home(tensor: str, home: int, graph: _Graph) -> list[Fetch]:
-    """Read a whole tensor and send it to the home tile."""
-    return _fetch(tensor, {home: sum(origin.elements for origin in graph.origins[tensor])}, graph)
-
-
-def _fetch(tensor: str, wanted: Mapping[int, int], graph: _Graph) -> list[Fetch]:
-    """Read every origin of a tensor once, and send each tile the elements it wants."""
-    origins = [origin for origin in graph.origins[tensor] if not origin.resident]
-    weights = [origin.elements for origin in origins]
-    shares = {tile: share(amount, weights) for tile, amount in wanted.items() if weights}
-    fetches = []
-    for index, origin in enumerate(origins):
-        bits = graph.quantized.tensors[origin.tensor].encoding.bits
-        fetches.append(
-            Fetch(
-                source=None if origin.producer is None else graph.sites[origin.producer].tile,
-                bits=origin.elements * bits,
-                deliveries=tuple(
-                    Delivery(tile, parts[index] * bits) for tile, parts in shares.items()
-                ),
-            )
-        )
-    return fetches
-
-
-def _merge(fetches: Iterable[Fetch]) -> tuple[Fetch, ...]:
-    """Join reads of one buffer into one."""
-    bits: dict[Place, int] = {}
-    deliveries: dict[Place, dict[int, int]] = {}
-    for fetch in fetches:
-        bits[fetch.source] = bits.get(fetch.source, 0) + fetch.bits
-        to_tile = deliveries.setdefault(fetch.source, {})
-        for delivery in fetch.deliveries:
-            to_tile[delivery.tile] = to_tile.get(delivery.tile, 0) + delivery.bits
-    return tuple(
-        Fetch(source, amount, tuple(Delivery(*item) for item in deliveries[source].items()))
-        for source, amount in bits.items()
-    )
-
-
 def _partial_sums(site: Site, architecture: Architecture) -> tuple[Delivery, ...]:
-    if site.placement is None:
+    placement = site.placement
+    if placement is None:
         return ()
-    columns: dict[int, int] = {}
-    pieces = {
-        (block.tile, block.instance, block.col_start, block.col_stop)
-        for block in site.placement.blocks
-        if block.tile != site.tile
-    }
-    for tile, _, start, stop in sorted(pieces):
-        columns[tile] = columns.get(tile, 0) + stop - start
-    macro = architecture.macros[site.placement.macro]
-    width = accumulator_bits(macro, site.placement) * site.tokens
-    return tuple(Delivery(tile, count * width) for tile, count in columns.items())
+    macro = architecture.macros[placement.macro]
+    width = accumulator_bits(macro, placement)
+    sums: dict[int, int] = {}
+    for copy, blocks in enumerate((placement.blocks, *placement.replicas)):
+        size = placement.macros_per_pass or len(blocks)
+        pieces = {
+            (number // size, block.tile, block.instance, block.col_start, block.col_stop)
+            for number, block in enumerate(blocks)
+            if block.tile != site.tile
+        }
+        vectors = dealt(site.tokens, placement.copies, copy)
+        for _, tile, _, start, stop in sorted(pieces):
+            sums[tile] = sums.get(tile, 0) + (stop - start) * vectors * width
+    return tuple(Delivery(tile, bits) for tile, bits in sums.items())

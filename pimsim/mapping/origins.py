@@ -18,14 +18,15 @@ that is only ever the stored operand of dynamic products; any other is an input 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pimsim.errors import MappingError
+from pimsim.mapping.labels import distinct, move_labels
 from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
-from pimsim.workload.graph import MOVEMENT_KINDS, Op
-from pimsim.workload.reference import apply_movement
+from pimsim.workload.graph import MOVEMENT_KINDS
 from pimsim.workload.shapes import resolve_shape
 
 Labels = NDArray[np.int32]
@@ -81,9 +82,7 @@ def trace_origins(
     A movement of a tensor of a single origin needs no attributes: only its size counts. Kinds that
     a scheme adds to those of the traced graph are followed by running their executable on labels.
     """
-    parts = _all_parts(quantized, dims)
-    resident = _resident_tensors(quantized, parts)
-    return {name: _counted(part, resident) for name, part in parts.items()}
+    return trace(quantized, dims)[0]
 
 
 def fresh_elements(
@@ -100,8 +99,15 @@ def fresh_elements(
     -------
     dict
         Dynamic product with resident elements → (matrices, rows, cols), true where an element is
-        written; one matrix per sample of the batch and instance (head).
+        written; one matrix per sample of the batch and instance (head). Read-only.
     """
+    return trace(quantized, dims)[1]
+
+
+def trace(
+    quantized: QuantizedWorkload, dims: Mapping[str, int]
+) -> tuple[dict[str, tuple[Origin, ...]], dict[str, NDArray[np.bool_]]]:
+    """Both at once: :func:`trace_origins` and :func:`fresh_elements`."""
     parts = _all_parts(quantized, dims)
     resident = _resident_tensors(quantized, parts)
     found = {}
@@ -110,9 +116,8 @@ def fresh_elements(
         if part is None or not any(tensor in resident for _, tensor in part.origins):
             continue
         fresh = np.array([tensor not in resident for _, tensor in part.origins])
-        labels = np.zeros(part.shape, np.int32) if part.labels is None else part.labels
-        found[op.name] = fresh[labels].reshape(-1, *part.shape[-2:])
-    return found
+        found[op.name] = _renamed(part, fresh).reshape(-1, *part.shape[-2:])
+    return {name: _counted(part, resident) for name, part in parts.items()}, found
 
 
 def _resident_tensors(quantized: QuantizedWorkload, parts: Mapping[str, _Parts]) -> frozenset[str]:
@@ -169,7 +174,9 @@ def _counted(parts: _Parts, resident: frozenset[str]) -> tuple[Origin, ...]:
         ((producer, tensor),) = parts.origins
         count = int(np.prod(parts.shape, dtype=np.int64))
         return (Origin(producer, tensor, count, resident=tensor in resident),)
-    counts = np.bincount(parts.labels.ravel(), minlength=len(parts.origins))
+    labels = distinct(parts.labels)
+    repeats = parts.labels.size // labels.size if labels.size else 0
+    counts = np.bincount(labels.ravel(), minlength=len(parts.origins)) * repeats
     return tuple(
         Origin(producer, tensor, int(count), resident=tensor in resident)
         for (producer, tensor), count in zip(parts.origins, counts, strict=True)
@@ -204,8 +211,7 @@ def _moved(
     arrays = []
     for part, origins in zip(inputs, renamed, strict=True):
         codes = np.array([union.index(origin) for origin in origins], dtype=np.int32)
-        labels = np.zeros(part.shape, np.int32) if part.labels is None else part.labels
-        arrays.append(codes[labels])
+        arrays.append(_renamed(part, codes))
     labels = arrays[0] if op.kind == "boundary" else _apply(op, arrays, dims)
     if labels.shape != shape:
         raise MappingError(
@@ -215,12 +221,18 @@ def _moved(
     return _Parts(union, shape, labels)
 
 
+def _renamed(part: _Parts, names: NDArray[Any]) -> NDArray[Any]:
+    """Labels of a tensor, each replaced by what ``names`` has in its place."""
+    if part.labels is None:
+        return np.broadcast_to(names[0], part.shape)
+    return np.broadcast_to(names[distinct(part.labels)], part.shape)
+
+
 def _apply(op: QuantizedOp, arrays: Sequence[Labels], dims: Mapping[str, int]) -> Labels:
     """Move labels as the operation moves elements."""
     if op.function in MOVEMENT_KINDS:
-        movement = Op(op.name, op.function, op.inputs, (op.output,), op.attributes)
         try:
-            return apply_movement(movement, arrays, dims)
+            return move_labels(op, arrays, dims)
         except KeyError as error:
             raise MappingError(
                 f"op {op.name!r} ({op.function}) has no attribute {error}, needed to follow the "

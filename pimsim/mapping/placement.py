@@ -6,153 +6,62 @@ A stored operand of ``rows x cols`` is cut into row blocks of ``crossbar.rows`` 
 ``logical_cols`` (all bit slices of a column lie side by side, as many as the operand has bits). One
 whose rows share shifts in groups is cut between groups where a group fits into a macro. Each block
 takes a macro of its own.
-The policy ``layer_order`` hands out macros in the order of the operations: the next free macro of
-the tile, then the next tile. Static weights are placed once; every instance (head) of an operand
-written at run time has macros of its own, which successive elements of a batch share. The cache of
-a decoding step stays in its macros between steps, so that each element of a batch has its own, and
-only the new token's row of keys and of values is written.
 
-Not modelled yet: several small blocks in one macro, replication, reprogramming during a run.
+Every instance (head) of an operand written at run time has macros of its own, which successive
+elements of a batch share. The cache of a decoding step stays in its macros between steps, so that
+each element of a batch has its own, and only the new token's row of keys and of values is written.
+What happens when macros are too few is settled by :mod:`pimsim.mapping.capacity`, which tile a
+block comes to by :mod:`pimsim.mapping.seats`, and how many copies there are by
+:mod:`pimsim.mapping.replication`. Products of two computed operands on a chip without writable
+macros but with ``units.mac_array`` have no placement.
+
+Not modelled: several small blocks in one macro.
 """
 
-import math
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.analog.coding import weight_range
-from pimsim.config.architecture import Architecture, Macro
+from pimsim.config.architecture import Architecture
 from pimsim.errors import MappingError
-from pimsim.mapping.mapped import Block, Placement
-from pimsim.mapping.widths import narrowed
-from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
-from pimsim.workload.shapes import Size, elements, resolve, resolve_shape
+from pimsim.mapping.capacity import Demand, settle
+from pimsim.mapping.mapped import Block, Placement, dealt
+from pimsim.mapping.products import (
+    Product,
+    check_integers,
+    check_widths,
+    hardware_of,
+    resolve_product,
+)
+from pimsim.mapping.replication import Candidate, copies_of
+from pimsim.mapping.seats import Group, Seat, Seats, seat
+from pimsim.quantization.quantized import QuantizedWorkload
+
+_Pieces = tuple[tuple[int, tuple[int, int], tuple[int, int]], ...]
+"""Instance, rows and columns of every block."""
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """Numbers of one product, dimensions resolved."""
+class Layout:
+    """Where all products are."""
 
-    op: QuantizedOp
-    operand: Literal["static", "dynamic"]
-    rows: int
-    cols: int
-    instances: int
-    """Matrices that work side by side."""
-    stored_matrices: int
-    """Matrices written one after another onto each instance in one inference; 0 when static."""
-    input_vectors: int
-    """Vectors driven onto each instance in one inference."""
-    driven_bits: int
-    """Width of the driven operand. [bit]"""
-    stored_bits: int | None
-    """Width of the stored operand; ``None``: that of the macro's weights. [bit]"""
+    placements: Mapping[str, Placement]
+    """Product → its macros; absent: the MAC array computes it."""
+    rounds: Mapping[str, int]
+    """Product → its round; 0 of those without macros."""
+    in_memory: frozenset[str]
+    """Products whose stored operand lives in the off-chip memory until it is written."""
+    static: tuple[str, ...]
+    """Products with static weights."""
 
-    def row_cut(self, macro: Macro) -> tuple[tuple[int, int], ...]:
-        """Row blocks; a macro holds whole groups of rows if one fits at all."""
-        size, groups = macro.crossbar.rows, self.op.groups
-        if groups is not None and groups.size < size:
-            size -= size % groups.size
-        return cut(self.rows, size)
-
-    def col_cut(self, macro: Macro) -> tuple[tuple[int, int], ...]:
-        """Column blocks of the slices that the stored operand needs."""
-        return cut(self.cols, narrowed(macro, stored_bits=self.stored_bits).logical_cols)
-
-    def macros(self, macro: Macro) -> int:
-        """How many macros of this kind the operand fills."""
-        return len(self.row_cut(macro)) * len(self.col_cut(macro)) * self.instances
-
-
-def cut(length: int, size: int) -> tuple[tuple[int, int], ...]:
-    """Cut a length into pieces of at most ``size``, as (start, stop).
-
-    Examples
-    --------
-    >>> cut(10, 4)
-    ((0, 4), (4, 8), (8, 10))
-    """
-    return tuple((start, min(start + size, length)) for start in range(0, length, size))
-
-
-def resolve_product(
-    op: QuantizedOp,
-    quantized: QuantizedWorkload,
-    dims: Mapping[str, int],
-    *,
-    resident: bool = False,
-) -> Product:
-    """Resolve the sizes of a product.
-
-    The stored operand of a dynamic product has shape ``(batch, *instances, rows, cols)``, or
-    ``(rows, cols)``. Where a part of it is ``resident``, all matrices lie side by side.
-
-    Raises
-    ------
-    MappingError
-        If the sizes of the operation, its stored operand and its output contradict each other.
-    """
-    rows, cols = _size(op, op.rows, "rows", dims), _size(op, op.cols, "cols", dims)
-    outputs = elements(quantized.tensors[op.output].shape, dims)
-    stored: tuple[int, ...]
-    if op.kind == "static_product":
-        stored = (rows, cols) if op.weights is None else op.weights.shape
-        instances, stored_matrices = 1, 0
-    else:
-        stored = resolve_shape(quantized.tensors[op.inputs[1]].shape, dims)
-        instances = math.prod(stored[1:-2])
-        stored_matrices = stored[0] if len(stored) > 2 else 1
-        if resident:
-            instances, stored_matrices = instances * stored_matrices, 1
-    vectors, rest = divmod(outputs, cols * instances)
-    if stored[-2:] != (rows, cols) or rest or vectors % max(stored_matrices, 1):
-        raise MappingError(
-            f"op {op.name!r} multiplies with a {rows}x{cols} matrix, but its stored operand has "
-            f"shape {stored} and its output {op.output!r} has {outputs} elements"
-        )
-    return Product(
-        op=op,
-        operand="static" if op.kind == "static_product" else "dynamic",
-        rows=rows,
-        cols=cols,
-        instances=instances,
-        stored_matrices=stored_matrices,
-        input_vectors=vectors,
-        driven_bits=quantized.tensors[op.inputs[0]].encoding.bits,
-        stored_bits=(
-            op.weight_bits
-            if op.kind == "static_product"
-            else quantized.tensors[op.inputs[1]].encoding.bits
-        ),
-    )
-
-
-def _size(op: QuantizedOp, size: Size | None, name: str, dims: Mapping[str, int]) -> int:
-    if size is None:
-        raise MappingError(f"product {op.name!r} has no {name!r}; its scheme must set it")
-    return resolve(size, dims)
-
-
-def check_integers(quantized: QuantizedWorkload) -> None:
-    """Raise unless all operands of products are integers.
-
-    Raises
-    ------
-    MappingError
-        Naming the operation and the operand.
-    """
-    for op in quantized.ops:
-        for tensor in op.inputs if op.is_product else ():
-            if quantized.tensors[tensor].encoding.number != "integer":
-                raise MappingError(
-                    f"op {op.name!r}: operand {tensor!r} is floating-point; crossbars take "
-                    f"integers only.\n  Scheme {quantized.scheme!r} serves comparisons only; "
-                    "choose an integer numerics.scheme."
-                )
+    @property
+    def round_count(self) -> int:
+        """Programmings of the macros in one inference; 1: all weights are resident."""
+        return max(self.rounds.values(), default=0) + 1
 
 
 def place_products(
@@ -160,12 +69,13 @@ def place_products(
     architecture: Architecture,
     dims: Mapping[str, int],
     fresh: Mapping[str, NDArray[np.bool_]] = MappingProxyType({}),
-) -> dict[str, Placement]:
-    """Give every block of every product a macro, in the order of the operations.
+    macro_area_mm2: Mapping[str, float] | None = None,
+) -> Layout:
+    """Give every block of every product a macro.
 
     Parameters
     ----------
-    quantized, architecture, dims
+    quantized, architecture, dims, macro_area_mm2
         As in :func:`pimsim.mapping.map_workload`.
     fresh
         From :func:`pimsim.mapping.origins.fresh_elements`.
@@ -173,156 +83,189 @@ def place_products(
     Raises
     ------
     MappingError
-        If the chip has no macro for a kind of operand, if an operand is wider than the macro's
+        If the chip has no hardware for a kind of operand, if an operand is wider than the macro's
         inputs or weights, or if there are too few macros; the message says how many are needed.
     """
     check_integers(quantized)
-    products = [
-        resolve_product(op, quantized, dims, resident=op.name in fresh)
-        for op in quantized.ops
-        if op.is_product
-    ]
-    kinds = [_macro_kind(product, architecture) for product in products]
-    needed: dict[str, int] = {}
-    for product, kind in zip(products, kinds, strict=True):
-        _check_widths(product, quantized, kind, architecture.macros[kind])
-        needed[kind] = needed.get(kind, 0) + product.macros(architecture.macros[kind])
-    used = dict.fromkeys(needed, 0)
-    placements = {}
-    for product, kind in zip(products, kinds, strict=True):
-        count = product.macros(architecture.macros[kind])
-        free = architecture.chip.tiles * architecture.tile.macros[kind] - used[kind]
-        if count > free:
-            resident = product.op.name in fresh
-            raise MappingError(
-                _too_small(product, kind, architecture, used[kind], needed[kind], resident=resident)
-            )
-        placed = _place(product, kind, architecture, used[kind])
-        placements[product.op.name] = replace(placed, fresh=fresh.get(product.op.name))
-        used[kind] += count
-    return placements
+
+    def evicted(demand: Demand) -> Demand:
+        product = resolve_product(demand.product.op, quantized, dims)
+        blocks = product.macros(architecture.macros[demand.kind])
+        return replace(demand, product=product, blocks=blocks, resident=False)
+
+    demands, in_memory = [], set()
+    for op in quantized.ops:
+        if not op.is_product:
+            continue
+        product = resolve_product(op, quantized, dims, resident=op.name in fresh)
+        kind = hardware_of(product, architecture)
+        if kind is None:
+            in_memory |= _cache_in_memory(product, architecture) if op.name in fresh else set()
+            continue
+        macro = architecture.macros[kind]
+        check_widths(product, quantized, kind, macro)
+        demands.append(Demand(product, kind, product.macros(macro), resident=op.name in fresh))
+    settled = settle(demands, architecture, evicted)
+    for before, after in zip(demands, settled, strict=True):
+        if after.seats < after.blocks or before.resident != after.resident:
+            in_memory.add(after.product.op.name)
+    placements: dict[str, Placement] = {}
+    for number in range(max((demand.round for demand in settled), default=0) + 1):
+        placements |= _place_round(settled, number, architecture, macro_area_mm2)
+    rounds = {demand.product.op.name: demand.round for demand in settled}
+    return Layout(
+        placements={
+            name: replace(placements[name], fresh=None if name in in_memory else fresh.get(name))
+            for name in rounds
+        },
+        rounds={op.name: rounds.get(op.name, 0) for op in quantized.ops if op.is_product},
+        in_memory=frozenset(in_memory),
+        static=tuple(demand.product.op.name for demand in settled if demand.static),
+    )
 
 
-def _place(product: Product, kind: str, architecture: Architecture, first: int) -> Placement:
-    """Hand out macros from number ``first`` on, counted over all tiles."""
-    macro, per_tile = architecture.macros[kind], architecture.tile.macros[kind]
-    pieces = [
-        (instance, rows, cols)
-        for instance in range(product.instances)
-        for rows in product.row_cut(macro)
-        for cols in product.col_cut(macro)
+def _cache_in_memory(product: Product, architecture: Architecture) -> set[str]:
+    """A product of the MAC array reads its cache from the memory."""
+    if architecture.chip.memory is None:
+        raise MappingError(
+            f"op {product.op.name!r} multiplies with a cache of earlier tokens "
+            f"({product.rows}x{product.cols}) in the MAC array, but architecture "
+            f"{architecture.name!r} has no memory to keep it in.\n"
+            "  Give chip.memory with technology, capacity_bytes, bandwidth_bits_per_ns and "
+            "latency_ns, or a writable macro kind, whose cells hold the cache."
+        )
+    return {product.op.name}
+
+
+def _place_round(
+    settled: Sequence[Demand],
+    number: int,
+    architecture: Architecture,
+    macro_area_mm2: Mapping[str, float] | None,
+) -> dict[str, Placement]:
+    """Cut and seat everything of one round, copies included."""
+    several = any(demand.round for demand in settled)
+    # Of several rounds, each starts empty but for the caches, which stay where they are.
+    always = [demand for demand in settled if several and demand.resident]
+    here = [demand for demand in settled if demand.round == number and demand not in always]
+    cuts = {demand.product.op.name: _cut(demand, architecture) for demand in (*always, *here)}
+    copies = _copies([*always, *here], here, cuts, architecture, macro_area_mm2)
+    first = [_group(demand, cuts, copies, architecture, 0) for demand in here]
+    further = [
+        _group(demand, cuts, copies, architecture, copy)
+        for demand in here
+        for copy in range(1, copies[demand.product.op.name])
     ]
-    groups = product.op.groups
+    staying = [_group(demand, cuts, copies, architecture, 0) for demand in always]
+    seats = seat(architecture, staying, [*first, *further])
+    return {
+        demand.product.op.name: _placement(demand, cuts, copies, seats)
+        for demand in (*always, *here)
+        if demand.round == number
+    }
+
+
+def _cut(demand: Demand, architecture: Architecture) -> _Pieces:
+    macro = architecture.macros[demand.kind]
+    row_cut, col_cut = demand.product.row_cut(macro), demand.product.col_cut(macro)
+    instances = range(demand.product.instances)
+    return tuple(itertools.product(instances, row_cut, col_cut))
+
+
+def _copies(
+    everything: Sequence[Demand],
+    here: Sequence[Demand],
+    cuts: Mapping[str, _Pieces],
+    architecture: Architecture,
+    macro_area_mm2: Mapping[str, float] | None,
+) -> dict[str, int]:
+    """How many copies of each matrix of a round there are."""
+    free = {
+        kind: architecture.chip.tiles * count for kind, count in architecture.tile.macros.items()
+    }
+    for demand in everything:
+        free[demand.kind] -= demand.seats
+    candidates = [
+        Candidate(
+            name=demand.product.op.name,
+            kind=demand.kind,
+            blocks=demand.blocks,
+            vectors=demand.product.input_vectors,
+            reads=max(_reads(demand, cuts, architecture)),
+        )
+        for demand in here
+        if demand.static
+    ]
+    chosen = copies_of(candidates, architecture, macro_area_mm2, free)
+    return {demand.product.op.name: chosen.get(demand.product.op.name, 1) for demand in everything}
+
+
+def _reads(
+    demand: Demand, cuts: Mapping[str, _Pieces], architecture: Architecture
+) -> tuple[int, ...]:
+    """Reads of one vector on each block."""
+    macro = architecture.macros[demand.kind]
+    by_rows = {rows: demand.product.reads(macro, *rows) for rows in demand.product.row_cut(macro)}
+    return tuple(by_rows[rows] for _, rows, _ in cuts[demand.product.op.name])
+
+
+def _group(
+    demand: Demand,
+    cuts: Mapping[str, _Pieces],
+    copies: Mapping[str, int],
+    architecture: Architecture,
+    copy: int,
+) -> Group:
+    """The macros of one copy with their work in one inference; blocks of later passes add to it."""
+    name = demand.product.op.name
+    vectors = dealt(demand.product.input_vectors, copies[name], copy)
+    work = [0] * demand.seats
+    for number, reads in enumerate(_reads(demand, cuts, architecture)):
+        work[number % demand.seats] += reads * vectors
+    return Group(_copy_name(name, copy), demand.kind, tuple(work))
+
+
+def _copy_name(name: str, copy: int) -> str:
+    return f"{name} copy {copy}"
+
+
+def _placement(
+    demand: Demand, cuts: Mapping[str, _Pieces], copies: Mapping[str, int], seats: Seats
+) -> Placement:
+    product = demand.product
+    name, groups = product.op.name, product.op.groups
+    blocks, *replicas = (
+        _blocks(cuts[name], seats[_copy_name(name, copy)]) for copy in range(copies[name])
+    )
     return Placement(
-        macro=kind,
+        macro=demand.kind,
         rows=product.rows,
         cols=product.cols,
         instances=product.instances,
-        blocks=tuple(
-            Block(
-                tile=number // per_tile,
-                macro=number % per_tile,
-                instance=instance,
-                row_start=rows[0],
-                row_stop=rows[1],
-                col_start=cols[0],
-                col_stop=cols[1],
-            )
-            for number, (instance, rows, cols) in enumerate(pieces, start=first)
-        ),
+        blocks=blocks,
         input_vectors=product.input_vectors,
         driven_bits=product.driven_bits,
+        driven_signed=product.driven_signed,
         stored_bits=product.stored_bits,
         group=None if groups is None else groups.size,
         shift_places=0 if groups is None else groups.places,
+        copies=copies[name],
+        replicas=tuple(replicas),
+        macros_per_pass=demand.seats if demand.seats < demand.blocks else None,
     )
 
 
-def _macro_kind(product: Product, architecture: Architecture) -> str:
-    kind = architecture.macro_for(product.operand)
-    if kind is not None:
-        return kind
-    if product.operand == "static":
-        raise MappingError(
-            f"op {product.op.name!r} needs a macro for its {product.rows}x{product.cols} weights, "
-            f"but no tile of architecture {architecture.name!r} has any.\n"
-            "  Give tile.macros a count of at least 1 for a macro kind."
+def _blocks(pieces: _Pieces, seats: Sequence[Seat]) -> tuple[Block, ...]:
+    """Give each piece a macro; after the last one the first again, in the next pass."""
+    return tuple(
+        Block(
+            tile=seats[number % len(seats)][0],
+            macro=seats[number % len(seats)][1],
+            instance=instance,
+            row_start=rows[0],
+            row_stop=rows[1],
+            col_start=cols[0],
+            col_stop=cols[1],
         )
-    writable = [name for name, macro in architecture.macros.items() if macro.writable]
-    remedy = "Add a macro kind with 'writable: true' and 'write', and its count to tile.macros."
-    if writable:
-        remedy = f"Raise tile.macros.{writable[0]} to at least 1."
-    raise MappingError(
-        f"op {product.op.name!r} writes its {product.rows}x{product.cols} operand into cells at "
-        f"run time, but no tile of architecture {architecture.name!r} has a writable macro.\n"
-        f"  {remedy}"
-    )
-
-
-def _check_widths(product: Product, quantized: QuantizedWorkload, kind: str, macro: Macro) -> None:
-    op = product.op
-    if macro.inputs.coding == "unsigned":
-        raise MappingError(
-            f"op {op.name!r}: the operands of numerics.scheme {quantized.scheme!r} are signed, but "
-            f"macros.{kind}.inputs.coding is 'unsigned'.\n"
-            f"  Set macros.{kind}.inputs.coding to twos_complement."
-        )
-    _check_width(op, quantized, op.inputs[0], f"macros.{kind}.inputs.bits", macro.inputs.bits)
-    key, bits = f"macros.{kind}.weights.bits", macro.weights.bits
-    if product.operand == "dynamic":
-        _check_width(op, quantized, op.inputs[1], key, bits)
-    elif op.weights is not None and op.weights.size:
-        low, high = int(op.weights.min()), int(op.weights.max())
-        smallest, largest = weight_range(macro)
-        if low < smallest or high > largest:
-            lowest = -low - 1 if smallest < -largest else -low  # a two's complement reaches further
-            width = max(lowest, high).bit_length() + 1
-            raise MappingError(
-                f"op {op.name!r}: its weights reach from {low} to {high} and need {width} bits, "
-                f"but {key} is {bits}.\n"
-                f"  Raise {key} to at least {width}, or choose a narrower numerics.scheme."
-            )
-    elif op.weight_bits is not None and op.weight_bits > bits:
-        raise MappingError(
-            f"op {op.name!r}: its weights have {op.weight_bits} bits, but {key} is {bits}.\n"
-            f"  Raise {key} to at least {op.weight_bits}, or choose a narrower numerics.scheme."
-        )
-
-
-def _check_width(
-    op: QuantizedOp, quantized: QuantizedWorkload, tensor: str, key: str, bits: int
-) -> None:
-    encoding = quantized.tensors[tensor].encoding
-    if encoding.bits > bits:
-        raise MappingError(
-            f"op {op.name!r}: operand {tensor!r} has {encoding.bits} bits, but {key} is {bits}.\n"
-            f"  Raise {key} to at least {encoding.bits}, or choose a narrower numerics.scheme."
-        )
-
-
-def _too_small(
-    product: Product,
-    kind: str,
-    architecture: Architecture,
-    used: int,
-    needed: int,
-    *,
-    resident: bool,
-) -> str:
-    macro = architecture.macros[kind]
-    tiles, per_tile = architecture.chip.tiles, architecture.tile.macros[kind]
-    slices = narrowed(macro, stored_bits=product.stored_bits).slices
-    matrices = "" if product.instances == 1 else f" x {product.instances} instances"
-    what = "weights" if product.operand == "static" else "operand written at run time"
-    if resident:
-        what = "cache of earlier tokens, which stays in its macros, and the new one"
-    return (
-        f"op {product.op.name!r} needs {product.macros(macro)} {kind!r} macros of "
-        f"{macro.crossbar.rows}x{macro.crossbar.cols} cells ({what}: "
-        f"{product.rows}x{product.cols}{matrices}, {slices} slices)\n"
-        f"  but {tiles * per_tile - used} are free on architecture {architecture.name!r} "
-        f"(tiles: {tiles}, {kind!r} macros per tile: {per_tile}, used: {used}).\n"
-        f"  The whole workload needs {needed}: raise chip.tiles to at least "
-        f"{-(-needed // per_tile)}, or tile.macros.{kind} to at least {-(-needed // tiles)}; "
-        "time multiplexing is not modelled yet."
+        for number, (instance, rows, cols) in enumerate(pieces)
     )

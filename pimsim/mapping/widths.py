@@ -21,12 +21,16 @@ from pimsim.mapping.mapped import Placement
 
 def macro_in_use(macro: Macro, placement: Placement) -> Macro:
     """The macro with the planes and slices that a placed product needs."""
-    return narrowed(macro, driven_bits=placement.driven_bits, stored_bits=placement.stored_bits)
+    return narrowed(
+        macro, driven_bits=placement.driven_bits, driven_signed=placement.driven_signed,
+        stored_bits=placement.stored_bits,
+    )  # fmt: skip
 
 
 def narrowed(
-    macro: Macro, *, driven_bits: int | None = None, stored_bits: int | None = None
-) -> Macro:
+    macro: Macro, *, driven_bits: int | None = None, driven_signed: bool = True,
+    stored_bits: int | None = None,
+) -> Macro:  # fmt: skip
     """The macro with the planes and slices that operands of these widths need.
 
     Parameters
@@ -35,6 +39,9 @@ def narrowed(
         As the architecture file describes it.
     driven_bits, stored_bits
         Widths of the operands, sign included; ``None``: as wide as the macro takes. [bit]
+    driven_signed
+        Whether the driven operand has a sign. One without is driven in one pass of as many planes
+        as it has bits, whatever ``inputs.coding`` says; the plane or pass of signs is left out.
 
     Examples
     --------
@@ -45,21 +52,25 @@ def narrowed(
     (8, 8, 4)
     >>> (small.planes, small.slices, small.logical_cols)
     (4, 4, 8)
+    >>> narrowed(macro, driven_bits=7, driven_signed=False).planes
+    7
     """
     inputs, weights = macro.inputs, macro.weights
-    drive_bits = inputs.bits
+    drive_bits, coding = inputs.bits, inputs.coding
     if driven_bits is not None and macro.accumulate.planes == "digital":
-        least = inputs.bits_per_cycle + (0 if inputs.coding == "unsigned" else 1)
+        if not driven_signed and coding != "unsigned":
+            drive_bits, coding = drive_bits - 1, "unsigned"
+        least = inputs.bits_per_cycle + (0 if coding == "unsigned" else 1)
         drive_bits = min(drive_bits, max(driven_bits, least))
     cell_bits = weights.bits
     if stored_bits is not None and macro.accumulate.slices == "digital":
         least = macro.crossbar.cell.bits + (0 if weights.coding == "offset" else 1)
         cell_bits = min(cell_bits, max(stored_bits, least))
-    if (drive_bits, cell_bits) == (inputs.bits, weights.bits):
+    if (drive_bits, coding, cell_bits) == (inputs.bits, inputs.coding, weights.bits):
         return macro
     return macro.model_copy(
         update={
-            "inputs": inputs.model_copy(update={"bits": drive_bits}),
+            "inputs": inputs.model_copy(update={"bits": drive_bits, "coding": coding}),
             "weights": weights.model_copy(update={"bits": cell_bits}),
         }
     )

@@ -111,6 +111,15 @@ class Graph:
         )
 
 
+MEMORY = {
+    "technology": "lpddr4",
+    "capacity_bytes": 1 << 30,
+    "bandwidth_bits_per_ns": 1.0,
+    "latency_ns": 1.0,
+}
+REPROGRAM = {"row_time_ns": 100.0, "endurance_cycles": 1000}
+
+
 def macro(rows: int, cols: int, bits: int, *, writable: bool) -> dict[str, Any]:
     made: dict[str, Any] = {
         "writable": writable,
@@ -149,8 +158,16 @@ def chip(
     noc: str = "mesh",
     buffer_bytes: int = 1 << 20,
     global_bytes: int = 1 << 20,
+    memory: Mapping[str, Any] | None = None,
+    io: bool = False,
+    reprogram: Mapping[str, Any] | None = None,
+    units: Mapping[str, Any] | None = None,
+    **mapping: Any,
 ) -> Architecture:
-    """A chip of ``mram`` (static) and ``sram`` (dynamic) macros of one size."""
+    """A chip of ``mram`` (static) and ``sram`` (dynamic) macros of one size.
+
+    ``mapping``: keys of that section.
+    """
     unit = {"model": "dyadic_requantize", "lanes": 4}
     return Architecture.model_validate(
         {
@@ -158,7 +175,7 @@ def chip(
             "name": "by_hand",
             "node_nm": 28.0,
             "macros": {
-                "mram": macro(rows, cols, bits, writable=False),
+                "mram": {**macro(rows, cols, bits, writable=False), "reprogram": reprogram},
                 "sram": macro(rows, cols, bits, writable=True),
             },
             "units": {
@@ -166,6 +183,7 @@ def chip(
                 "layer_norm": {"model": "ibert_layer_norm", "lanes": 4},
                 "gelu": {"model": "ibert_gelu", "lanes": 4},
                 "requantize": unit,
+                **(units or {}),
             },
             "tile": {
                 "macros": {"mram": 8, "sram": 8} if macros is None else dict(macros),
@@ -176,12 +194,14 @@ def chip(
                 "clock_ghz": 1.0,
                 "noc": {"model": noc, "link_bits_per_ns": 1.0, "router_delay_ns": 1.0},
                 "global_buffer": {"capacity_bytes": global_bytes, "bandwidth_bits_per_ns": 1.0},
-                "memory": None,
+                "memory": memory,
+                "io": {"bandwidth_bits_per_ns": 1.0} if io else None,
             },
             "mapping": {
                 "policy": "layer_order",
                 "time_multiplex": False,
                 "dataflow": "layer_by_layer",
+                **mapping,
             },
             "numerics": {"scheme": "int8_dyadic"},
             "pvt": {"process": "tt", "supply_v": 0.9, "temperature_degc": 25.0},

@@ -43,7 +43,7 @@ def linear(rows: int, cols: int, group: int | None, bits: int | None = 4):
     ],
 )
 def test_a_macro_holds_whole_groups_where_one_fits(group, blocks):
-    placement = place_products(linear(20, 2, group), chip(rows=8), {})["p"]
+    placement = place_products(linear(20, 2, group), chip(rows=8), {}).placements["p"]
     assert list(placement.row_blocks) == blocks
     pieces = placement.pieces
     assert [row for piece in pieces for row in range(piece.start, piece.stop)] == list(range(20))
@@ -55,7 +55,9 @@ def test_a_macro_holds_whole_groups_where_one_fits(group, blocks):
 @pytest.mark.parametrize("bits", [None, 2, 4])
 def test_narrow_weights_take_as_many_columns_as_they_have_bits(bits):
     """16 columns of 8-bit macros: 2 weights of 8 bits, 8 of 2 bits."""
-    placement = place_products(linear(8, 8, None, bits), chip(rows=8, cols=16, bits=8), {})["p"]
+    placement = place_products(
+        linear(8, 8, None, bits), chip(rows=8, cols=16, bits=8), {}
+    ).placements["p"]
     assert len(placement.col_blocks) == {None: 4, 2: 1, 4: 2}[bits]
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from pimsim.errors import MappingError
 from pimsim.mapping.mapped import Placement
-from pimsim.mapping.placement import cut, place_products, resolve_product
+from pimsim.mapping.placement import place_products
+from pimsim.mapping.products import cut, resolve_product
 from pimsim.quantization.quantized import QuantizedWorkload
 from tests.mapping.graphs import Graph, chip
 
@@ -44,7 +45,7 @@ def two_products(rows: int, cols: int, heads: int, vectors: int) -> QuantizedWor
 def test_every_element_is_placed_once_in_a_macro_of_its_own(rows, cols, heads, side, batch):
     quantized = two_products(rows, cols, heads, vectors=3)
     architecture = chip(rows=side, cols=4 * side, tiles=7, macros={"mram": 500, "sram": 500})
-    placements = place_products(quantized, architecture, {"batch": batch})
+    placements = place_products(quantized, architecture, {"batch": batch}).placements
     for name, instances in (("static", 1), ("dynamic", heads)):
         placement = placements[name]
         matrices = np.arange(1, instances * rows * cols + 1).reshape(instances, rows, cols)
@@ -64,7 +65,7 @@ def test_macros_are_handed_out_in_order_of_operations_tile_by_tile():
     graph = Graph()
     hidden = graph.linear("first", graph.input("x", 1, 16), 4)  # 2 x 2 blocks of 8 rows, 2 columns
     graph.linear("second", graph.unit("q", "requantize", hidden), 3)  # 1 x 2 blocks
-    placements = place_products(graph.build(), chip(tiles=2, macros={"mram": 3}), {})
+    placements = place_products(graph.build(), chip(tiles=2, macros={"mram": 3}), {}).placements
     seats = {
         name: [(block.tile, block.macro) for block in placement.blocks]
         for name, placement in placements.items()
@@ -78,7 +79,7 @@ def test_macros_are_handed_out_in_order_of_operations_tile_by_tile():
 def test_a_chip_of_writable_macros_only_shares_them_between_both_operands():
     placements = place_products(
         two_products(8, 2, heads=2, vectors=1), chip(macros={"sram": 3}), {"batch": 1}
-    )
+    ).placements
     assert [placement.macro for placement in placements.values()] == ["sram", "sram"]
     assert [block.macro for p in placements.values() for block in p.blocks] == [0, 1, 2]
 
@@ -93,8 +94,9 @@ def test_a_chip_too_small_says_what_is_needed_and_how_to_get_it():
         "op 'second' needs 5 'mram' macros of 8x8 cells (weights: 2x9, 4 slices)\n"
         "  but 2 are free on architecture 'by_hand' (tiles: 2, 'mram' macros per tile: 2, used: 2)."
         "\n"
-        "  The whole workload needs 7: raise chip.tiles to at least 4, or tile.macros.mram to at "
-        "least 4; time multiplexing is not modelled yet."
+        "  The whole workload needs 7, 4 are present: raise chip.tiles to at least 4, or "
+        "tile.macros.mram to at least 4; or set mapping.time_multiplex to true (give "
+        "macros.mram.reprogram and chip.memory as well): macros are then reprogrammed in rounds."
     )
 
 
@@ -105,7 +107,7 @@ def test_either_remedy_of_the_message_is_enough(remedy):
     graph = Graph()
     hidden = graph.linear("first", graph.input("x", 1, 16), 2)
     graph.linear("second", graph.unit("q", "requantize", hidden), 9)
-    placements = place_products(graph.build(), chip(**remedy), {})
+    placements = place_products(graph.build(), chip(**remedy), {}).placements
     assert sum(len(placement.blocks) for placement in placements.values()) == 7
 
 
