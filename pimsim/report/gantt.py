@@ -2,15 +2,15 @@
 
 Which question this module answers: *where does one inference spend its time, and who idles?*
 
-One track per resource, grouped by kind. A kind with many resources keeps its busiest tracks; the
-others share one grey track that is filled wherever any of them is busy. Intervals of one layer on
-one track that are closer than can be seen are drawn as one, so the file stays small; the numbers
-beside the tracks are exact.
+Few resources have a row each; many share rows (:mod:`.gantt_rows`). Colours are layers. A dark line
+below the bars marks the critical path of the first inference; pure delays, which no resource holds,
+are not on it. Intervals of one layer on one row that are closer than can be seen are drawn as one,
+so the file stays small, and paler the less of it they fill; the numbers beside the rows are exact.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -20,24 +20,30 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from pimsim.report import style
 from pimsim.report.frames import OUTSIDE_LAYERS
-from pimsim.report.wording import number, percent
+from pimsim.report.gantt_rows import Row, choose_rows
+from pimsim.report.wording import axis_number, number, percent
 
-MOST_TRACKS: Final = 80
-"""Tracks that still have readable labels on one page."""
-_FEWEST_PER_KIND: Final = 4
-_SMALLEST_GAP_RATIO: Final = 1 / 2500
-"""Gap between intervals that is still drawn, as a share of the width: half a pixel on paper."""
-_TRACK_HEIGHT_IN: Final = 0.115
-_BAR_HALF_HEIGHT: Final = 0.39
-_GAP_TRACKS: Final = 0.5
-"""Room between kinds beside the heading, in tracks."""
-
-_CLASS_ORDER: Final = ("macro", "write", "vector_unit", "tile_buffer", "global_buffer", "noc")
-"""From where the work is done to how it gets there; other classes come last."""
+MOST_ROWS: Final = 30
+"""Rows that are still easy to take in."""
+_SMALLEST_GAP_RATIO: Final = 1 / 1000
+"""Gap between intervals that is still drawn, as a share of the width: a third of a point."""
+_ROW_HEIGHT_IN: Final = 0.15
+_BAR = (-0.42, 0.26)
+_PATH_LINE = (0.3, 0.44)
+"""Upper and lower edge of bars and of the line of the critical path, in rows."""
+_GAP_ROWS: Final = 0.45
+"""Room between kinds, in rows."""
+_LONGEST_LABEL: Final = 40
+_MOST_NAMED_LAYERS: Final = 9
+_LEGEND_ROOM: Final = 105
+"""Letters, and blanks between names, of a legend in one line."""
+_BUSY_AT, _PATH_AT = 4, 34
+"""Columns of numbers, from the right edge. [pt]"""
 
 _Intervals = NDArray[np.float64]
 """(n, 2): start and end. [µs]"""
@@ -45,49 +51,64 @@ _Intervals = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    kind: str
-    label: str
-    rows: pd.DataFrame
-    merged: bool
+    """One row with its data."""
+
+    row: Row
+    place: float
+    """Distance from the top, in rows."""
+    busy: pd.DataFrame
+    path: pd.DataFrame
 
     @property
     def busy_us(self) -> float:
-        """Time in which at least one of the track's resources works. [µs]"""
-        union = union_of(_intervals(self.rows), gap_us=0.0)
-        return float((union[:, 1] - union[:, 0]).sum())
+        """Time in which at least one of the row's resources works. [µs]"""
+        return _length(union_of(_intervals(self.busy), gap_us=0.0))
+
+    @property
+    def path_us(self) -> float:
+        """Time in which the critical path runs through the row. [µs]"""
+        return _length(_intervals(self.path))
 
 
-def timeline(timeline: pd.DataFrame, *, most_tracks: int = MOST_TRACKS) -> Figure:
-    """Draw the replay of one inference.
+def timeline(
+    timeline: pd.DataFrame, path: pd.DataFrame | None = None, *, most_rows: int = MOST_ROWS
+) -> Figure:
+    """Draw the replay.
 
     Parameters
     ----------
     timeline
         Table of :func:`.frames.timeline`.
-    most_tracks
-        Tracks to draw before the least busy of a kind share one; every kind keeps a few.
+    path
+        Table of :func:`.timing_frames.path`; no critical path is drawn without it.
+    most_rows
+        Rows to draw before resources share them; every kind keeps one.
     """
-    tracks = _tracks(timeline, most_tracks)
+    path = _no_path(timeline) if path is None else path
+    tracks = list(_tracks(timeline, path, most_rows))
     colors = _colors(timeline["group"])
     end_us = float(timeline["end_us"].max()) if len(timeline) else 1.0
-    positions = list(_positions(tracks))
-    height = (positions[-1] + 1.5 if positions else 1.0) * _TRACK_HEIGHT_IN
+    height = (tracks[-1].place + 1.5 if tracks else 4.0) * _ROW_HEIGHT_IN
     with style.applied():
         figure, axes = style.new_figure(1.35 + height)
-        for position, track in zip(positions, tracks, strict=True):
-            _draw(axes, position, track, colors, end_us)
-        _label(axes, positions, tracks, end_us)
+        for track in tracks:
+            _draw(axes, track, colors, end_us)
+        _label_rows(axes, tracks)
+        _label_numbers(axes, tracks, end_us, float(path["end_us"].max()) if len(path) else 0.0)
         axes.set_xlim(0, end_us)
         axes.set_xlabel("time since the inputs reached the global buffer [µs]")
-        axes.set_title(f"Timeline of one inference: {number(end_us)} µs")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: axis_number(value)))
+        axes.set_title(_title(timeline, end_us))
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        shown = _legend(colors)
-        merged = any(track.merged for track in tracks)
-        handles = [Patch(color=color, label=name) for name, color in shown]
-        if merged:
-            handles.append(Patch(color=style.GREY, label="several resources"))
-        figure.legend(handles=handles, loc="outside lower left", ncols=6, fontsize=7.5)
+        handles = [Patch(color=color, label=name) for name, color in _named(colors)]
+        if len(path):
+            handles.append(Patch(color=style.INK, label="critical path"))
+        room = sum(len(str(handle.get_label())) + 6 for handle in handles)
+        columns = len(handles) if room <= _LEGEND_ROOM else 5
+        figure.legend(
+            handles=handles, loc="outside lower left", ncols=max(columns, 1), fontsize=7.5
+        )
     return figure
 
 
@@ -120,102 +141,46 @@ def union_of(intervals: _Intervals, *, gap_us: float) -> _Intervals:
     return np.stack([ordered[opens, 0], reach[closes]], axis=1)
 
 
+def _no_path(timeline: pd.DataFrame) -> pd.DataFrame:
+    return timeline.iloc[:0]
+
+
+def _title(timeline: pd.DataFrame, end_us: float) -> str:
+    inferences = int(timeline["request"].max()) + 1 if len(timeline) else 1
+    what = "one inference" if inferences == 1 else f"{inferences} inferences"
+    return f"Timeline of {what}: {number(end_us)} µs"
+
+
+def _length(intervals: _Intervals) -> float:
+    return float((intervals[:, 1] - intervals[:, 0]).sum())
+
+
 def _intervals(rows: pd.DataFrame) -> _Intervals:
     return rows[["start_us", "end_us"]].to_numpy(dtype=np.float64)
 
 
-def _tracks(timeline: pd.DataFrame, most_tracks: int) -> list[_Track]:
-    """Choose the tracks: macros first, then units, buffers and network, each by first use."""
-    by_kind: dict[tuple[int, str], list[str]] = {}
-    used = timeline[["resource", "resource_class"]].drop_duplicates()
-    for resource, name in used.astype(str).itertuples(index=False):
-        rank = _CLASS_ORDER.index(name) if name in _CLASS_ORDER else len(_CLASS_ORDER)
-        by_kind.setdefault((rank, split_name(resource)[0]), []).append(resource)
-    sizes = {kind: len(names) for kind, names in by_kind.items()}
-    allowed = share_out(list(sizes.values()), most_tracks, fewest=_FEWEST_PER_KIND)
-    quota = dict(zip(sizes, allowed, strict=True))
-    tracks: list[_Track] = []
-    for key in sorted(by_kind, key=lambda key: key[0]):
-        tracks += _kind_tracks(timeline, key[1], by_kind[key], quota[key])
-    return tracks
+def _tracks(timeline: pd.DataFrame, path: pd.DataFrame, most_rows: int) -> Iterator[_Track]:
+    """Rows one below the other, with room between kinds and for the heading of those with rows."""
+    used = timeline[["resource", "resource_class"]].drop_duplicates("resource").astype(str)
+    rows = choose_rows(dict(used.itertuples(index=False)), most_rows)
+    owner = {name: index for index, row in enumerate(rows) for name in row.resources}
+    busy = dict(iter(timeline.groupby(timeline["resource"].map(owner), sort=False)))
+    on_path = dict(iter(path.groupby(path["resource"].map(owner), sort=False)))
+    place = 0.0
+    for index, row in enumerate(rows):
+        if index and rows[index - 1].kind != row.kind:
+            place += _GAP_ROWS
+        if _has_heading(rows, index):
+            place += 1.0
+        yield _Track(row, place, busy[index], on_path.get(index, path.iloc[:0]))
+        place += 1.0
 
 
-def share_out(sizes: Sequence[int], most: int, *, fewest: int) -> list[int]:
-    """Share ``most`` places among groups: small groups get all they need, large ones equal parts.
-
-    Every group may have ``fewest``, even if the sum then exceeds ``most``.
-
-    Examples
-    --------
-    >>> share_out([2, 30, 50], 42, fewest=4)
-    [2, 20, 20]
-    """
-    allowed = [0] * len(sizes)
-    left = most
-    for rank, group in enumerate(sorted(range(len(sizes)), key=lambda group: sizes[group])):
-        part = max(fewest, left // (len(sizes) - rank))
-        allowed[group] = min(sizes[group], part)
-        left -= allowed[group]
-    return allowed
-
-
-def _kind_tracks(
-    timeline: pd.DataFrame, kind: str, names: Sequence[str], allowed: int
-) -> list[_Track]:
-    of_kind = timeline[timeline["resource"].isin(names)]
-    kept = list(names)
-    if len(names) > allowed:
-        busy = (of_kind["end_us"] - of_kind["start_us"]).groupby(of_kind["resource"]).sum()
-        kept = [str(name) for name in busy.sort_values(ascending=False, kind="stable").index]
-        kept = kept[: allowed - 1]
-    tracks = [
-        _Track(kind, split_name(name)[1], of_kind[of_kind["resource"] == name], merged=False)
-        for name in sorted(kept, key=lambda name: _rank(name, names))
-    ]
-    others = of_kind[~of_kind["resource"].isin(kept)]
-    if len(others):
-        label = f"{others['resource'].nunique()} others"
-        tracks.append(_Track(kind, label, others, merged=True))
-    return tracks
-
-
-_KINDS: Final = {
-    "macro": "{} macros",
-    "write": "{} row writes",
-    "unit": "{} units",
-    "tile_buffer": "tile buffers",
-    "global_buffer": "global buffer",
-    "noc": "network",
-}
-"""Beginning of a resource's name → what its kind is called; the second part fills the braces."""
-
-
-def split_name(resource: str) -> tuple[str, str]:
-    """Return a resource's kind, for the heading, and what tells it from the others of its kind.
-
-    Examples
-    --------
-    >>> split_name("macro:mram:blocks.0.mlp.up")
-    ('mram macros', 'blocks.0.mlp.up')
-    >>> split_name("noc:3>2"), split_name("global_buffer"), split_name("clock_tree:0")
-    (('network', '3>2'), ('global buffer', ''), ('clock tree', '0'))
-    """
-    head, _, label = resource.partition(":")
-    title = _KINDS.get(head, head.replace("_", " "))
-    if "{}" in title:
-        middle, _, label = label.partition(":")
-        title = title.format(middle.replace("_", " "))
-    return title, label
-
-
-def _positions(tracks: Sequence[_Track]) -> Iterator[float]:
-    """Place tracks one below the other, with room for a heading above each kind."""
-    position = 0.0
-    for index, track in enumerate(tracks):
-        if index == 0 or tracks[index - 1].kind != track.kind:
-            position += 1.0 if index == 0 else 1.0 + _GAP_TRACKS
-        yield position
-        position += 1.0
+def _has_heading(rows: Sequence[Row], index: int) -> bool:
+    """Whether a row is the first of several of its kind; a single one carries the kind itself."""
+    kind = rows[index].kind
+    first = index == 0 or rows[index - 1].kind != kind
+    return first and index + 1 < len(rows) and rows[index + 1].kind == kind
 
 
 def _colors(groups: "pd.Series[str]") -> dict[str, str]:
@@ -228,31 +193,45 @@ def _colors(groups: "pd.Series[str]") -> dict[str, str]:
         steps = np.linspace(0.05, 0.92, len(layers))
         colors = {layer: to_hex(scale(step)) for layer, step in zip(layers, steps, strict=True)}
     if len(layers) < groups.nunique():
-        colors[OUTSIDE_LAYERS] = style.INK
+        colors[OUTSIDE_LAYERS] = style.GREY
     return colors
 
 
-def _rank(name: str, names: Sequence[str]) -> int:
-    """Order within a kind: by number where the labels are numbers, else by first use."""
-    label = split_name(name)[1]
-    return int(label) if label.isdigit() else names.index(name)
+def _draw(axes: Axes, track: _Track, colors: dict[str, str], end_us: float) -> None:
+    place, gap_us = track.place, end_us * _SMALLEST_GAP_RATIO
+    axes.plot([0, end_us], [place, place], color=style.RULE, linewidth=0.4, zorder=0.5)
+    for group, rows in track.busy.groupby("group", sort=False):
+        exact = union_of(_intervals(rows), gap_us=0.0)
+        drawn = union_of(exact, gap_us=gap_us)
+        shades = _shades(exact, drawn)
+        for shade in np.unique(shades).tolist():
+            _fill(axes, drawn[shades == shade], place, _BAR, colors[str(group)], shade=shade)
+    on_path = union_of(_intervals(track.path), gap_us=gap_us)
+    _fill(axes, on_path, place, _PATH_LINE, style.INK)
 
 
-def _draw(
-    axes: Axes, position: float, track: _Track, colors: dict[str, str], end_us: float
+def _shades(exact: _Intervals, drawn: _Intervals) -> NDArray[np.float64]:
+    """How opaque each drawn bar is: its share that is really busy, rounded up to quarters."""
+    owner = np.searchsorted(drawn[:, 0], exact[:, 0], side="right") - 1
+    busy_us = np.bincount(owner, weights=exact[:, 1] - exact[:, 0], minlength=len(drawn))
+    lengths_us = np.maximum(drawn[:, 1] - drawn[:, 0], np.finfo(float).tiny)
+    shades: NDArray[np.float64] = np.ceil(4 * busy_us / lengths_us - 1e-9) / 4
+    return np.clip(shades, 0.25, 1.0)
+
+
+def _fill(
+    axes: Axes,
+    intervals: _Intervals,
+    place: float,
+    edges: tuple[float, float],
+    color: str,
+    *,
+    shade: float = 1.0,
 ) -> None:
-    axes.plot([0, end_us], [position, position], color=style.RULE, linewidth=0.4, zorder=0.5)
-    gap_us = end_us * _SMALLEST_GAP_RATIO
-    if track.merged:
-        _fill(axes, union_of(_intervals(track.rows), gap_us=gap_us), position, style.GREY)
+    """Add all rectangles of one colour on one row as a single outline."""
+    if len(intervals) == 0:
         return
-    for group, rows in track.rows.groupby("group", sort=False):
-        _fill(axes, union_of(_intervals(rows), gap_us=gap_us), position, colors[str(group)])
-
-
-def _fill(axes: Axes, intervals: _Intervals, position: float, color: str) -> None:
-    """Add all rectangles of one colour on one track as a single outline."""
-    low, high = position - _BAR_HALF_HEIGHT, position + _BAR_HALF_HEIGHT
+    high, low = place + edges[0], place + edges[1]
     start, end = intervals[:, 0], intervals[:, 1]
     corners = np.stack(
         [
@@ -263,53 +242,89 @@ def _fill(axes: Axes, intervals: _Intervals, position: float, color: str) -> Non
     )
     codes = [Outline.MOVETO, *[Outline.LINETO] * 3, Outline.CLOSEPOLY] * len(intervals)
     outline = Outline(corners.reshape(-1, 2), codes)
-    axes.add_patch(PathPatch(outline, facecolor=color, edgecolor=color, linewidth=0.15))
+    patch = PathPatch(outline, facecolor=color, edgecolor=color, linewidth=0.15, alpha=shade)
+    axes.add_patch(patch)
 
 
-def _label(axes: Axes, positions: Sequence[float], tracks: Sequence[_Track], end_us: float) -> None:
-    labels, places = [], []
-    for index, (position, track) in enumerate(zip(positions, tracks, strict=True)):
-        labels.append(track.label)
-        places.append(position)
-        if index == 0 or tracks[index - 1].kind != track.kind:
-            labels.append(track.kind)
-            places.append(position - 1.0)
+def _label_rows(axes: Axes, tracks: Sequence[_Track]) -> None:
+    """Names on the left, kinds in bold."""
+    rows = [track.row for track in tracks]
+    labels, places, bold = [], [], []
+    for index, track in enumerate(tracks):
+        row = track.row
+        alone = [each.kind for each in rows].count(row.kind) == 1
+        if _has_heading(rows, index):
+            labels.append(row.kind)
+            places.append(track.place - 1.0)
+            bold.append(True)
+        labels.append(_alone(row) if alone else _cut(row.label))
+        places.append(track.place)
+        bold.append(alone)
     axes.set_yticks(places, labels=labels)
     axes.tick_params(axis="y", length=0, labelsize=6.5, pad=3, labelcolor=style.MUTED)
-    headings = {track.kind for track in tracks}
-    for label in axes.get_yticklabels():
-        if label.get_text() in headings:
+    for label, strong in zip(axes.get_yticklabels(), bold, strict=True):
+        if strong:
             label.set(weight="bold", color=style.INK)
-    for position, track in zip(positions, tracks, strict=True):
-        axes.annotate(
-            percent(track.busy_us / end_us, 0),
-            (1.0, position),
-            (4, 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center",
-            fontsize=6.5,
-            color=style.MUTED,
-            annotation_clip=False,
-        )
-    if positions:
-        axes.set_ylim(positions[-1] + 0.8, -0.6)
-    axes.annotate(
-        "busy",
-        (1.0, 1.0),
-        (4, 2),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=6.5,
-        color=style.MUTED,
+    if tracks:
+        axes.set_ylim(tracks[-1].place + 0.8, -0.6)
+
+
+def _alone(row: Row) -> str:
+    """Name of the only row of its kind."""
+    count = len(row.resources)
+    if count > 1:
+        return f"{row.kind} ({count})"
+    return (
+        f"{row.kind}, tile {row.label}" if row.label.isdigit() else _cut(f"{row.kind} {row.label}")
     )
 
 
-def _legend(colors: dict[str, str]) -> list[tuple[str, str]]:
-    """Name every layer, or evenly spaced ones when there are more than fit."""
+def _cut(label: str) -> str:
+    """The end of a long name, which tells more than its beginning.
+
+    Examples
+    --------
+    >>> _cut("encoder.layer.11.attention.self.query.projection")
+    '…11.attention.self.query.projection'
+    """
+    shown = label.strip()
+    while len(shown) > _LONGEST_LABEL and "." in shown[1:]:
+        shown = f"…{shown.lstrip('…').partition('.')[2]}"
+    return shown if len(shown) <= _LONGEST_LABEL else f"…{shown[1 - _LONGEST_LABEL :]}"
+
+
+def _label_numbers(axes: Axes, tracks: Sequence[_Track], end_us: float, latency_us: float) -> None:
+    """On the right: how long each row is busy, and its share of the critical path."""
+    small: dict[str, Any] = {"fontsize": 6.5, "color": style.MUTED, "annotation_clip": False}
+
+    def note(text: str, place: float, right: int, strong: bool = False) -> None:
+        axes.annotate(
+            text,
+            (1.0, place),
+            (right, 0),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center",
+            weight="bold" if strong else "normal",
+            **small,
+        )
+
+    for track in tracks:
+        note(percent(track.busy_us / end_us, 0), track.place, _BUSY_AT)
+        if latency_us and track.path_us:
+            note(percent(track.path_us / latency_us, 0), track.place, _PATH_AT, strong=True)
+    if not tracks:
+        return
+    top = -0.6 - 0.9
+    note("busy", top, _BUSY_AT)
+    if latency_us:
+        note("path", top, _PATH_AT)
+
+
+def _named(colors: dict[str, str]) -> list[tuple[str, str]]:
+    """Every layer, or evenly spaced ones when there are more than fit."""
     entries = list(colors.items())
-    most = 9
-    if len(entries) <= most:
+    if len(entries) <= _MOST_NAMED_LAYERS:
         return entries
-    chosen = np.unique(np.linspace(0, len(entries) - 1, most).round().astype(int))
-    return [entries[index] for index in chosen]
+    steps = np.linspace(0, len(entries) - 1, _MOST_NAMED_LAYERS)
+    return [entries[index] for index in np.unique(steps.round().astype(int))]

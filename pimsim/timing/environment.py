@@ -7,8 +7,9 @@ By default in the order in which they were scheduled, so a replay is determinist
 result depends on an order that the hardware does not promise.
 """
 
-from heapq import heappush
-from typing import final
+import gc
+from heapq import heappop, heappush
+from typing import Any, cast, final
 
 import simpy
 from simpy.events import NORMAL, Event, EventPriority
@@ -35,7 +36,35 @@ class ReplayEnvironment(simpy.Environment):
     @property
     def now_ps(self) -> int:
         """Simulated time; whole, because every delay is."""
-        return int(self._now)
+        return self._now  # type: ignore[return-value]
+
+    def run(self, until: "simpy.core.SimTime | Event | None" = None) -> Any:
+        """Process events until none is left, or as SimPy does until some time or event.
+
+        The usual case is SimPy's loop, without a call and two exception handlers per event, and
+        without the cyclic garbage collector, which would search all that is waiting again and again
+        for the few cycles that processes leave behind.
+        """
+        if until is not None:
+            return super().run(until)
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self._run_out()
+        finally:
+            if collecting:
+                gc.enable()
+        return None
+
+    def _run_out(self) -> None:
+        queue = self._queue
+        while queue:
+            self._now, _, _, event = heappop(queue)
+            callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+            for callback in callbacks:
+                callback(event)
+            if not event.ok and not event.defused:
+                raise cast(BaseException, event.value)  # what a process raised
 
     def schedule(
         self, event: Event, priority: EventPriority = NORMAL, delay: int | float = 0

@@ -13,7 +13,7 @@ How a transfer holds its links is decided by :mod:`pimsim.timing.network`, equal
 import math
 from typing import Final, final
 
-from pimsim.mapping.movement import Place
+from pimsim.mapping.traffic import Port
 
 _PORT: Final = "global_buffer"
 
@@ -42,7 +42,7 @@ class Mesh:
     def __init__(self, tiles: int) -> None:
         self.width = math.isqrt(tiles - 1) + 1
 
-    def route(self, source: Place, destination: Place) -> tuple[str, ...]:
+    def route(self, source: Port, destination: Port) -> tuple[str, ...]:
         """Names of the directed links from one place to another, in order."""
         if source == destination:
             return ()
@@ -75,6 +75,6 @@ class Bus:
     def __init__(self, tiles: int) -> None:
         self.tiles = tiles
 
-    def route(self, source: Place, destination: Place) -> tuple[str, ...]:
+    def route(self, source: Port, destination: Port) -> tuple[str, ...]:
         """The bus, unless both places are the same."""
         return () if source == destination else ("bus",)

@@ -1,28 +1,20 @@
-"""What the replay has to do for each operation, in whole picoseconds and bits per token.
+"""What the replay has to do for each operation, in whole picoseconds and bits per step.
 
-Which question this module answers: *how long does each token of each operation need each resource?*
+Which question this module answers: *how much does each step of each operation ask of each resource,
+and what must be done before?*
 
-Totals per inference come from the mapping, times per action from the cost models, data-dependent
-read cycles from the functional pass. Here they become plain tuples with one entry per token, so
-that the replay only has to look them up. Totals that do not divide by the tokens are spread so that
-no bit is lost.
+These are plain tuples with one entry per step, so that the replay only has to look them up; a step
+is a token, or a group of tokens. :mod:`pimsim.timing.planning` makes them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import pairwise
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pimsim.config.architecture import Architecture
 from pimsim.errors import SimulationError
-from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement
-from pimsim.mapping.movement import Fetch, Place, Traffic, traffic_of
-from pimsim.records import ServiceTimes
-from pimsim.units import PS_PER_NS
+from pimsim.mapping.mapped import MappedOp, Place
+from pimsim.mapping.traffic import Arrival
 
 
 class UnitCycles(NamedTuple):
@@ -32,10 +24,34 @@ class UnitCycles(NamedTuple):
     """How long one row occupies the unit."""
     fill: int
     """From the last operand of a row to its last result, while the unit already takes the next."""
+    rows_at_once: int = 1
+    """Rows that the unit takes side by side."""
 
 
 UnitTiming = Callable[[MappedOp], UnitCycles]
 """Says how many clock cycles the unit of an operation takes."""
+
+
+def declared_unit_cycles(mapped_op: MappedOp, architecture: Architecture) -> UnitCycles:
+    """Cycles of the hardware that the numerics scheme declares for an operation.
+
+    Raises
+    ------
+    SimulationError
+        If the operation declares none.
+    """
+    hardware, unit = mapped_op.op.hardware, mapped_op.unit
+    if hardware is None or unit is None:
+        raise SimulationError(
+            f"op {mapped_op.op.name!r} declares no hardware, so its unit has no service time; its "
+            "numerics scheme must set 'hardware'"
+        )
+    lanes = getattr(architecture.units, unit.function).lanes
+    return UnitCycles(
+        hardware.cycles_per_row(unit.length, lanes),
+        hardware.pipeline_depth_cycles,
+        hardware.rows_at_once(unit.length, lanes),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +72,59 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What each step needs of another operation, and what it leaves for nobody after it."""
+
+    producer: int
+    """Number of the other operation."""
+    upto: tuple[int, ...]
+    """Per step: how many of the producer's steps must be done."""
+    frees: tuple[int, ...]
+    """Per step: how many of the producer's steps this operation does not need after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWork:
+    """Operands that a product writes into cells at run time, in portions.
+
+    A portion is a whole operand, or what one step of its producer yields of it.
+    """
+
+    matrices: int
+    """Operands written one after another."""
+    portions: int
+    """Portions of each operand."""
+    reads: tuple[PortUse, ...]
+    """Per portion of all operands: out of buffers."""
+    inbound: tuple[Transfer, ...]
+    """Per portion: to the tiles of the macros."""
+    write_ps: tuple[int, ...]
+    """Per portion: writing it, all macros at once."""
+    counted_writes: tuple[int, ...]
+    """Per portion: write cycles, summed over macros."""
+    gates: tuple[Gate, ...]
+    """Per portion."""
+    depth: int
+    """How many operands the cells hold at once: 1, or 2 with a second port and room for both."""
+
+
+@dataclass(frozen=True, slots=True)
 class MacroWork:
     """What the macros of a product do."""
 
     kind: str
-    token_ps: tuple[int, ...]
-    """Per token: the reads of its slowest row block."""
-    token_reads: tuple[int, ...]
-    """Per token: reads, summed over macros."""
+    copies: int
+    """Replicas that vectors are dealt out to in turn."""
+    reads: tuple[int, ...]
+    """Per step: reads of its slowest row block, one after another."""
+    counted_reads: tuple[int, ...]
+    """Per step: reads, summed over macros."""
     partial_sums: tuple[Transfer, ...]
-    """Per token: sums from other tiles to the home tile."""
-    stored_matrices: int
-    """Operands written one after another at run time; 0 for static weights."""
-    stored_reads: tuple[PortUse, ...]
-    """Per stored matrix."""
-    stored_inbound: tuple[Transfer, ...]
-    """Per stored matrix."""
-    write_ps: int
-    """Writing one stored matrix, all macros at once, one row after another in each."""
+    """Per step: sums from other tiles to the home tile."""
+    additions: int
+    """Per token: sums of further row blocks that are added, one after another."""
+    stored: StoredWork | None
+    """``None``: static weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +132,7 @@ class UnitWork:
     """What a digital unit does."""
 
     function: str
-    token_ps: tuple[int, ...]
+    step_ps: tuple[int, ...]
     fill_ps: int
 
 
@@ -93,182 +144,51 @@ class OpPlan:
     index: int
     """Position in ``MappedWorkload.ops``."""
     home: int
-    tokens: int
+    tokens: tuple[int, ...]
+    """Per step: tokens in it."""
+    first_token: tuple[int, ...]
+    """Per step: number of the first of them."""
     depends_on: tuple[str, ...]
     stream_from: str | None
+    start_gates: tuple[Gate, ...]
+    """What must be done before its stream begins."""
+    gates: tuple[Gate, ...]
+    """What each step needs, read out of buffers."""
+    written_first: tuple[tuple[int, tuple[int, ...]], ...]
+    """Products whose stored operands must be in the cells: number, operands per step."""
     reads: tuple[PortUse, ...]
-    """Per token: operands out of buffers."""
+    """Per step: operands out of buffers."""
     inbound: tuple[Transfer, ...]
-    """Per token: operands to the tiles that need them."""
+    """Per step: operands to the tiles that need them."""
     write: PortUse
-    """Per token: the output into the buffer of the home tile."""
+    """Per step: the output to where it is kept."""
+    carry: tuple[Transfer, ...]
+    """Per step: the output on its way there, if that is not the buffer of the home tile."""
     leave: Transfer
-    """Per token: the output to the global buffer."""
+    """Per step: the output to the global buffer."""
+    departing: tuple[int, ...]
+    """Per step: bits of the output that leave through the pins."""
+    arrivals: tuple[Arrival, ...]
+    """What comes into the global buffer before the first step."""
+    weights: tuple[PortUse, ...]
+    """In one step: weights out of the memory, where macros are programmed in rounds."""
+    weights_inbound: tuple[Transfer, ...]
+    """In one step: weights to the tiles of the macros."""
     macros: MacroWork | None
     unit: UnitWork | None
+    round: int = 0
+    """Which programming of the macros it needs."""
+    turn: int = 0
+    """Set of operations that run together, as the mapping has found room for them."""
+    room_bits: int = 0
+    """How much of the output must have room in the buffer of the home tile."""
 
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.tokens)
 
-def split(total: int, parts: int) -> tuple[int, ...]:
-    """Spread an integer over equal parts, without loss.
-
-    Examples
-    --------
-    >>> split(10, 4)
-    (2, 3, 2, 3)
-    """
-    return tuple(
-        stop - start for start, stop in pairwise(total * n // parts for n in range(parts + 1))
-    )
-
-
-def transfer_ps(bits: int, bits_per_ns: Fraction) -> int:
-    """Time of ``bits`` at a rate, rounded up to whole picoseconds.
-
-    Examples
-    --------
-    >>> transfer_ps(100, Fraction(3))
-    33334
-    """
-    return -(-bits * PS_PER_NS * bits_per_ns.denominator // bits_per_ns.numerator)
-
-
-def declared_unit_cycles(mapped_op: MappedOp, architecture: Architecture) -> UnitCycles:
-    """Cycles of the hardware that the numerics scheme declares for an operation.
-
-    Raises
-    ------
-    SimulationError
-        If the operation declares none.
-    """
-    hardware, unit = mapped_op.op.hardware, mapped_op.unit
-    if hardware is None or unit is None:
-        raise SimulationError(
-            f"op {mapped_op.op.name!r} declares no hardware, so its unit has no service time; its "
-            "numerics scheme must set 'hardware'"
-        )
-    lanes = getattr(architecture.units, unit.function).lanes
-    return UnitCycles(hardware.cycles_per_row(unit.length, lanes), hardware.pipeline_depth_cycles)
-
-
-def plan_replay(
-    mapped: MappedWorkload,
-    times: ServiceTimes,
-    service_cycles: Mapping[str, NDArray[np.int32]],
-    unit_cycles: UnitTiming,
-) -> tuple[OpPlan, ...]:
-    """Prepare every operation for the replay, in the order of the mapping.
-
-    Raises
-    ------
-    SimulationError
-        If a product lacks service cycles or has them in another shape than (tokens, row blocks), if
-        a unit has no service time, or if an operation depends on one that is not mapped.
-    """
-    names = {mapped_op.op.name for mapped_op in mapped.ops}
-    traffic = traffic_of(mapped)
-    plans = []
-    for index, mapped_op in enumerate(mapped.ops):
-        name, tokens = mapped_op.op.name, mapped_op.tokens
-        for needed in (*mapped_op.depends_on, mapped_op.op.stream_from):
-            if needed is not None and needed not in names:
-                raise SimulationError(f"op {name!r} depends on {needed!r}, which is not mapped")
-        moves = traffic[name]
-        plans.append(
-            OpPlan(
-                name=name,
-                index=index,
-                home=mapped_op.tile,
-                tokens=tokens,
-                depends_on=mapped_op.depends_on,
-                stream_from=mapped_op.op.stream_from,
-                reads=_port_uses(moves.inputs, tokens),
-                inbound=_transfers(moves.inputs, tokens),
-                write=PortUse(mapped_op.tile, _spread(moves.write_bits, tokens)),
-                leave=Transfer(mapped_op.tile, None, _spread(moves.output_bits, tokens)),
-                macros=_macro_work(mapped_op, moves, times, service_cycles),
-                unit=_unit_work(mapped_op, times, unit_cycles),
-            )
-        )
-    return tuple(plans)
-
-
-def _macro_work(
-    mapped_op: MappedOp,
-    moves: Traffic,
-    times: ServiceTimes,
-    service_cycles: Mapping[str, NDArray[np.int32]],
-) -> MacroWork | None:
-    placement = mapped_op.placement
-    if placement is None:
-        return None
-    cycles = _checked_cycles(mapped_op, placement, service_cycles)
-    read_ps = times.read_ps[placement.macro]
-    macros_per_group = len(placement.col_blocks) * placement.instances
-    write_ps = 0
-    if moves.stored_matrices:
-        rows = max(placement.written(block)[0] for block in placement.blocks)
-        write_ps = rows * times.row_write_ps[placement.macro]
-    return MacroWork(
-        kind=placement.macro,
-        token_ps=tuple((cycles.max(axis=1) * read_ps).tolist()),
-        token_reads=tuple((cycles.sum(axis=1) * macros_per_group).tolist()),
-        partial_sums=tuple(
-            Transfer(part.tile, mapped_op.tile, _spread(part.bits, mapped_op.tokens))
-            for part in moves.partial_sums
-        ),
-        stored_matrices=moves.stored_matrices,
-        stored_reads=_port_uses(moves.stored, moves.stored_matrices),
-        stored_inbound=_transfers(moves.stored, moves.stored_matrices),
-        write_ps=write_ps,
-    )
-
-
-def _checked_cycles(
-    mapped_op: MappedOp, placement: Placement, service_cycles: Mapping[str, NDArray[np.int32]]
-) -> NDArray[np.int64]:
-    name, shape = mapped_op.op.name, (mapped_op.tokens, len(placement.row_blocks))
-    if name not in service_cycles:
-        raise SimulationError(
-            f"op {name!r} has no service cycles; an array of shape {shape} (tokens, row blocks) is "
-            "needed"
-        )
-    cycles = np.asarray(service_cycles[name])
-    if cycles.shape != shape or not np.issubdtype(cycles.dtype, np.integer):
-        raise SimulationError(
-            f"op {name!r}: service cycles are {cycles.dtype} of shape {cycles.shape}; integers of "
-            f"shape {shape} (tokens, row blocks) are needed"
-        )
-    if cycles.size and cycles.min() < 0:
-        raise SimulationError(f"op {name!r}: service cycles must not be negative")
-    return cycles.astype(np.int64)
-
-
-def _unit_work(
-    mapped_op: MappedOp, times: ServiceTimes, unit_cycles: UnitTiming
-) -> UnitWork | None:
-    if mapped_op.unit is None:
-        return None
-    per_row, fill = unit_cycles(mapped_op)
-    rows = _spread(mapped_op.unit.rows, mapped_op.tokens)
-    return UnitWork(
-        function=mapped_op.unit.function,
-        token_ps=tuple(count * per_row * times.unit_cycle_ps for count in rows),
-        fill_ps=fill * times.unit_cycle_ps,
-    )
-
-
-def _spread(total: int, parts: int) -> tuple[int, ...]:
-    return split(total, parts) if parts else ()
-
-
-def _port_uses(fetches: Iterable[Fetch], steps: int) -> tuple[PortUse, ...]:
-    return tuple(PortUse(fetch.source, _spread(fetch.bits, steps)) for fetch in fetches)
-
-
-def _transfers(fetches: Iterable[Fetch], steps: int) -> tuple[Transfer, ...]:
-    return tuple(
-        Transfer(fetch.source, delivery.tile, _spread(delivery.bits, steps))
-        for fetch in fetches
-        for delivery in fetch.deliveries
-        if delivery.tile != fetch.source
-    )
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Per step: bits that take room in the buffer of the home tile."""
+        return () if self.carry else self.write.bits

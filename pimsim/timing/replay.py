@@ -1,52 +1,77 @@
-"""The event-driven replay of one inference.
+"""The event-driven replay of inferences.
 
 Which question this module answers: *when is every token of every operation done, and why not
 earlier?*
 
-Dataflow ``layer_by_layer``
-    An operation starts when the operations it depends on have finished all their tokens; operations
-    that do not depend on each other run at the same time and share buffers, links and units. Units
-    that stream from a product start with it and take its tokens one by one, in their listed order;
-    an operand that such a unit has beside its product is read when the product's token is ready. An
-    output that is streamed and also stored is stored first.
 Inside an operation
     Tokens follow each other through a pipeline of resources, each with a first-come-first-served
     queue: port of the source buffer, links, macros (all blocks of a token read at the same time,
-    the slowest row block sets the pace), links for partial sums, digital unit, port of the
-    destination buffer. A dynamic product first fetches and writes its stored operand; with several
-    stored matrices (a batch), each is written when the reads of the one before have ended.
+    the slowest row block sets the pace; :mod:`pimsim.timing.macros`), links for partial sums,
+    digital unit, port of the destination buffer. A dynamic product first fetches and writes its
+    stored operand; with several stored matrices (a batch), each is written when the reads of the
+    one before have ended, or while it is read if a second port and spare cells allow.
+Between operations
+    The dataflow (:mod:`pimsim.timing.gates`) says how early a token may use its operands. Units
+    that stream from a product take its tokens one by one, in their listed order. An output that is
+    streamed and also stored is stored first. Tile buffers are finite
+    (:mod:`pimsim.timing.rooms`).
+Between inferences
+    Each operation takes up the next inference when it has been fed with the one before and its
+    readers have been fed with the one before that, so that at most two inferences' outputs wait.
+    They are served in order of arrival at each resource, without priorities.
 Begin and end
-    Inputs lie in the global buffer at time 0; the inference ends with the last event.
+    Inputs lie in the global buffer, or outside if the chip has pins; an inference ends when all its
+    operations have.
 
-Not modelled yet: queues of finite length between the stages (back-pressure), overlap of writing and
-reading through a second port, units of one kind in larger numbers than one per tile, and tokens
-handled in groups.
+Not modelled: units of one kind in larger numbers than one per tile.
 """
 
 from collections.abc import Mapping
-from typing import final
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from simpy.events import Event
 
 from pimsim.errors import SimulationError
 from pimsim.mapping.mapped import MappedOp, MappedWorkload
 from pimsim.mapping.movement import topology_of
 from pimsim.records import ServiceTimes, Timeline
+from pimsim.timing.checks import check_run
 from pimsim.timing.environment import ReplayEnvironment
-from pimsim.timing.network import Chip, Steps
-from pimsim.timing.plan import (
-    MacroWork,
-    OpPlan,
-    UnitCycles,
-    UnitTiming,
-    UnitWork,
-    declared_unit_cycles,
-    plan_replay,
-)
+from pimsim.timing.loading import Programming, loading_ps
+from pimsim.timing.macros import MacroTimes
+from pimsim.timing.network import Chip
+from pimsim.timing.plan import OpPlan, UnitCycles, UnitTiming, declared_unit_cycles
+from pimsim.timing.planning import Given, plan_replay
+from pimsim.timing.rooms import Buffers
+from pimsim.timing.streams import RUN_AHEAD, Arrivals, Run, streams_of
 from pimsim.timing.trace import START
 from pimsim.units import PS_PER_NS
+
+_BITS_PER_BYTE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How to replay."""
+
+    arrivals: Arrivals
+    token_group: int
+    tie_seed: int | None
+    checks: bool
+
+    def check(self) -> None:
+        """Raise for numbers that no replay can have."""
+        for name, value in (
+            ("requests", self.arrivals.requests),
+            ("token_group", self.token_group),
+        ):
+            if value < 1:
+                raise SimulationError(f"{name} must be 1 or more, got {value}")
+        interval_ps = self.arrivals.interval_ps
+        if interval_ps is not None and interval_ps < 0:
+            raise SimulationError(f"interval_ps must be 0 or more, got {interval_ps}")
 
 
 def replay(
@@ -54,10 +79,15 @@ def replay(
     service_times: ServiceTimes,
     service_cycles: Mapping[str, NDArray[np.int32]],
     *,
+    token_reads: Mapping[str, NDArray[np.int64]] | None = None,
     unit_cycles: UnitTiming | None = None,
+    requests: int = 1,
+    interval_ps: int | None = None,
+    token_group: int = 1,
     tie_seed: int | None = None,
+    checks: bool = False,
 ) -> Timeline:
-    """Replay one inference of a mapped workload.
+    """Replay inferences of a mapped workload.
 
     Parameters
     ----------
@@ -68,178 +98,159 @@ def replay(
     service_cycles
         Product → read cycles of every token on every row block, int (tokens, row blocks); instances
         run in lock-step, so each is the maximum over them.
+    token_reads
+        Product → reads of every token, summed over macros, int (tokens,), where zero skipping makes
+        them differ from the cycles; otherwise every macro of a row block reads in all its cycles.
     unit_cycles
         Clock cycles of the unit of an operation; by default those of the hardware that the
         operation declares.
+    requests
+        Inferences, one after the other.
+    interval_ps
+        Time from the arrival of one inference to that of the next. [ps] ``None``: each begins when
+        the first operations can take it.
+    token_group
+        Tokens that move through the replay together: fewer events, less exact; 1 is exact.
     tie_seed
         Draw the order of simultaneous events at random; for tests of what depends on it.
+    checks
+        Also check that no work is lost or done twice, that queues are served in order, that no
+        resource rests while somebody waits, and Little's law.
 
     Returns
     -------
     Timeline
         Busy intervals, latency, its exclusive shares along the critical path, and reads and moved
-        bits as counted here.
+        bits of one inference as counted here.
 
     Raises
     ------
     SimulationError
-        If cycles or times are missing or misshapen, or if the replay runs out of events with work
-        left: then with the simulated time and what each operation waits for.
+        If cycles or times are missing, misshapen or contradict each other, if the replay runs out
+        of events with work left (then with the simulated time, what each operation waits for, and
+        the buffers that are full), or if a check fails.
     """
 
     def declared(mapped_op: MappedOp) -> UnitCycles:
         return declared_unit_cycles(mapped_op, mapped.architecture)
 
-    plans = plan_replay(mapped, service_times, service_cycles, unit_cycles or declared)
-    names = tuple(plan.name for plan in plans)
-    env = ReplayEnvironment(tie_seed)
-    chip = Chip(env, service_times, topology_of(mapped.architecture), names)
-    run = _Run(chip, plans)
+    options = _Options(Arrivals(requests, interval_ps), token_group, tie_seed, checks)
+    options.check()
+    given = Given(
+        mapped,
+        service_times,
+        service_cycles,
+        MappingProxyType({}) if token_reads is None else token_reads,
+        unit_cycles or declared,
+    )
+    plans = plan_replay(given, token_group)
+    run = _run(given, plans, options)
+    _check_finished(run)
+    if checks:
+        check_run(run)
+    return _timeline(run, given, options)
+
+
+def _run(given: Given, plans: tuple[OpPlan, ...], options: _Options) -> Run:
+    """Replay until nothing is left to happen."""
+    architecture, times = given.mapped.architecture, given.times
+    env = ReplayEnvironment(options.tie_seed)
+    requests = options.arrivals.requests
+    buffers = Buffers(
+        env,
+        streams_of(plans),
+        capacity_bits=architecture.tile.buffer.capacity_bytes * _BITS_PER_BYTE,
+        by_step=architecture.mapping.dataflow != "layer_by_layer",
+        inferences=min(requests, RUN_AHEAD),
+    )
+    kinds = {plan.macros.kind for plan in plans if plan.macros is not None}
+    run = Run(
+        Chip(env, times, topology_of(architecture), len(plans)),
+        plans,
+        buffers=buffers,
+        programming=Programming(given.mapped, times, plans, requests),
+        arrivals=options.arrivals,
+        macro_times={kind: MacroTimes(times, kind) for kind in kinds},
+    )
+    run.start(watched=options.checks)
     env.run()
-    run.check_finished()
-    last = chip.trace.latest([START, *run.ends.values()])
-    busy = chip.trace.busy()
+    return run
+
+
+def _timeline(run: Run, given: Given, options: _Options) -> Timeline:
+    trace, plans, requests = run.trace, run.plans, options.arrivals.requests
+    names = tuple(plan.name for plan in plans)
+    ends = [
+        trace.latest([START, *(progress.ends[-1] for progress in done)]) for done in run.progress
+    ]
+    busy, path, count = trace.busy(), trace.path(ends[0]), max(len(plans), 1)
     return Timeline(
-        resources=tuple(server.name for server in chip.servers),
-        resource_classes=tuple(server.kind for server in chip.servers),
+        resources=tuple(server.name for server in run.chip.servers),
+        resource_classes=tuple(server.kind for server in run.chip.servers),
         ops=names,
         start_ps=busy.start_ps,
         end_ps=busy.end_ps,
         resource=busy.resource,
-        op=busy.op,
+        op=busy.op % count,
         token=busy.token,
-        latency_ps=chip.trace.end_ps[last],
-        critical_path_ps=chip.trace.critical_path_ps(last, names),
-        reads={plan.name: run.reads[plan.index] for plan in plans if plan.macros is not None},
-        moved={plan.name: chip.moved(plan.index) for plan in plans},
-        events=env.events,
+        latency_ps=trace.end_ps[ends[0]],
+        critical_path_ps=path.shares_ps(names * requests),
+        reads={
+            plan.name: run.reads[plan.index] // requests
+            for plan in plans
+            if plan.macros is not None
+        },
+        writes={
+            plan.name: run.writes[plan.index] // requests
+            for plan in plans
+            if plan.macros is not None and plan.macros.stored is not None
+        },
+        moved={plan.name: run.chip.moved(plan.index, requests) for plan in plans},
+        events=run.env.events,
+        wait_ps=busy.wait_ps,
+        request=busy.op // count,
+        request_start_ps=tuple(run.arrival_ps(request) for request in range(requests)),
+        request_end_ps=tuple(trace.end_ps[end] for end in ends),
+        loading_ps=loading_ps(given.mapped, given.times),
+        reprogramming_ps=run.programming.first_ps,
+        token_group=options.token_group,
+        path_end_ps=path.end_ps,
+        path_op=path.op % count,
+        path_resource=path.resource,
+        path_class=path.kind,
     )
 
 
-@final
-class _Run:
-    """The processes of one replay.
+def _check_finished(run: Run) -> None:
+    """Raise unless every operation of every inference has finished.
 
-    A *stream* is a product with the units that stream from it, or a unit of its own: operations
-    that a token passes through without stopping.
+    Raises
+    ------
+    SimulationError
+        With the time, the operations left of the oldest inference and what they wait for, and the
+        buffers in which somebody waits for room.
     """
-
-    def __init__(self, chip: Chip, plans: tuple[OpPlan, ...]) -> None:
-        self.chip, self.env, self.trace = chip, chip.env, chip.trace
-        self.plans = plans
-        self.reads = [0] * len(plans)
-        self.ends: dict[str, int] = {}
-        """Finished operation → the span that it ended with."""
-        self._tokens_left = [plan.tokens for plan in plans]
-        self._reads_left = [0] * len(plans)
-        """Tokens still to be read before the next stored matrix may be written."""
-        self._drained: dict[int, Event] = {}
-        self._done = {plan.name: self.env.event() for plan in plans}
-        streams: dict[str, list[OpPlan]] = {}
-        for plan in plans:
-            streams.setdefault(plan.stream_from or plan.name, []).append(plan)
-        for head, stream in streams.items():
-            stream.sort(key=lambda plan: (plan.name != head, plan.index))
-            self.env.process(self._stream(tuple(stream)))
-
-    def check_finished(self) -> None:
-        """Raise unless every operation has finished."""
-        waiting = {plan.name: plan for plan in self.plans if plan.name not in self.ends}
-        if not waiting:
-            return
-        reasons = []
-        for name, plan in waiting.items():
-            missing = [repr(needed) for needed in plan.depends_on if needed in waiting]
-            reasons.append(f"{name!r} waits for {', '.join(missing) or 'its stream'}")
-        raise SimulationError(
-            f"the replay ran out of events at {self.env.now_ps / PS_PER_NS:g} ns with "
-            f"{len(waiting)} of {len(self.plans)} operations unfinished: {'; '.join(reasons)}"
-        )
-
-    def _stream(self, stream: tuple[OpPlan, ...]) -> Steps:
-        """Wait for what the stream needs, then feed it token by token."""
-        inside = {plan.name for plan in stream}
-        needed = [name for plan in stream for name in plan.depends_on if name not in inside]
-        for name in needed:
-            yield self._done[name]
-        span = self.trace.latest([START, *(self.ends[name] for name in needed)])
-        for plan in stream:
-            if not plan.tokens:
-                self._finish(plan, span)
-        head = stream[0]
-        stored_matrices = head.macros.stored_matrices if head.macros is not None else 0
-        for token in range(head.tokens):
-            if head.macros is not None and stored_matrices:
-                matrix, vector = divmod(token, head.tokens // stored_matrices)
-                if vector == 0:
-                    span = yield from self._store(head, head.macros, matrix, token, span)
-            span = yield from self.chip.read(head, head.reads, token, token, span)
-            self.env.process(self._token(stream, token, span))
-        return span
-
-    def _store(self, plan: OpPlan, work: MacroWork, matrix: int, token: int, span: int) -> Steps:
-        """Fetch a stored operand and write it once nobody reads the one before any more."""
-        span = yield from self.chip.read(plan, work.stored_reads, matrix, token, span)
-        span = yield from self.chip.send(plan, work.stored_inbound, matrix, token, span)
-        if matrix:
-            span = self.trace.latest([span, (yield self._drained[plan.index])])
-        self._reads_left[plan.index] = plan.tokens // work.stored_matrices
-        self._drained[plan.index] = self.env.event()
-        port = self.chip.server(f"write:{work.kind}:{plan.name}", "write")
-        written = port.occupy(
-            self.env.now_ps, work.write_ps, op=plan.index, token=token, cause=span
-        )
-        return (yield from self.chip.wait_for(written))
-
-    def _token(self, stream: tuple[OpPlan, ...], token: int, span: int) -> Steps:
-        """Take one token, already read out of its buffers, through all operations of a stream."""
-        for plan in stream:
-            if plan is not stream[0]:
-                span = yield from self.chip.read(plan, plan.reads, token, token, span)
-            span = yield from self.chip.send(plan, plan.inbound, token, token, span)
-            if plan.macros is not None:
-                span = yield from self._read_macros(plan, plan.macros, token, span)
-            if plan.unit is not None:
-                span = yield from self._use_unit(plan, plan.unit, token, span)
-            span = yield from self.chip.write(plan, plan.home, plan.write.bits[token], token, span)
-            span = yield from self.chip.send(plan, (plan.leave,), token, token, span)
-            span = yield from self.chip.write(plan, None, plan.leave.bits[token], token, span)
-            self._tokens_left[plan.index] -= 1
-            if not self._tokens_left[plan.index]:
-                self._finish(plan, span)
-        return span
-
-    def _read_macros(self, plan: OpPlan, work: MacroWork, token: int, span: int) -> Steps:
-        macros = self.chip.server(f"macro:{work.kind}:{plan.name}", "macro")
-        span = yield from self.chip.wait_for(
-            macros.occupy(
-                self.env.now_ps, work.token_ps[token], op=plan.index, token=token, cause=span
-            )
-        )
-        self.reads[plan.index] += work.token_reads[token]
-        if work.stored_matrices:
-            self._reads_left[plan.index] -= 1
-            if not self._reads_left[plan.index]:
-                self._drained[plan.index].succeed(span)
-        return (yield from self.chip.send(plan, work.partial_sums, token, token, span))
-
-    def _use_unit(self, plan: OpPlan, work: UnitWork, token: int, span: int) -> Steps:
-        unit = self.chip.server(f"unit:{work.function}:{plan.home}", "vector_unit")
-        span = unit.occupy(
-            self.env.now_ps, work.token_ps[token], op=plan.index, token=token, cause=span
-        )
-        if work.fill_ps:
-            end_ps = self.trace.end_ps[span]
-            span = self.trace.span(
-                end_ps,
-                end_ps + work.fill_ps,
-                op=plan.index,
-                token=token,
-                kind="vector_unit",
-                cause=span,
-            )
-        return (yield from self.chip.wait_for(span))
-
-    def _finish(self, plan: OpPlan, span: int) -> None:
-        self.ends[plan.name] = span
-        self._done[plan.name].succeed()
+    unfinished = (
+        (request, {plan.name: plan for plan in run.plans if done[plan.index].done < plan.steps})
+        for request, done in enumerate(run.progress)
+    )
+    request, waiting = next((found for found in unfinished if found[1]), (0, {}))
+    if not waiting:
+        return
+    reasons = []
+    for name, plan in waiting.items():
+        missing = [repr(needed) for needed in plan.depends_on if needed in waiting]
+        reasons.append(f"{name!r} waits for {', '.join(missing) or 'its stream'}")
+    held = [
+        f"tile_buffer:{tile} holds {room.used_bits} of {room.capacity_bits} bits while "
+        f"{' and '.join(map(str, room.wanted_bits))} more are wanted"
+        for tile, room in run.buffers.rooms.items()
+        if room.wanted_bits
+    ]
+    remedy = "Raise tile.buffer.capacity_bytes, or choose another mapping.dataflow."
+    of_request = f" of inference {request + 1}" if run.arrivals.requests > 1 else ""
+    raise SimulationError(
+        f"the replay ran out of events at {run.env.now_ps / PS_PER_NS:g} ns with {len(waiting)} of "
+        f"{len(run.plans)} operations{of_request} unfinished: {'; '.join([*reasons, *held])}"
+        + (f"\n  {remedy}" if held else "")
+    )

@@ -1,5 +1,9 @@
 """The order of simultaneous events: as scheduled, or shuffled by a seed."""
 
+import gc
+
+import pytest
+
 from pimsim.timing.environment import ReplayEnvironment
 
 
@@ -34,3 +38,26 @@ def test_a_seed_shuffles_simultaneous_events_only():
 def test_the_same_seed_gives_the_same_order():
     assert order(3) == order(3)
     assert order(3) != order(4)
+
+
+def test_the_garbage_collector_is_as_before_after_a_run_and_after_an_error():
+    def failing(env: ReplayEnvironment):
+        yield env.timeout(1)
+        assert not gc.isenabled()
+        raise ValueError("inside")
+
+    env = ReplayEnvironment()
+    env.process(failing(env))
+    with pytest.raises(ValueError, match="inside"):
+        env.run()
+    assert gc.isenabled()
+
+
+def test_a_run_until_a_time_stops_there():
+    env = ReplayEnvironment()
+    env.timeout(3)
+    env.timeout(9)
+    env.run(until=5)
+    assert env.now_ps == 5
+    env.run()
+    assert env.now_ps == 9

@@ -1,5 +1,6 @@
 """Totals are spread over tokens without loss, and missing numbers are named."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +10,12 @@ from hypothesis import strategies as st
 
 from pimsim.errors import SimulationError
 from pimsim.integer.hardware import Operation, UnitHardware
-from pimsim.mapping import map_workload
-from pimsim.timing.plan import UnitCycles, declared_unit_cycles, plan_replay, split, transfer_ps
+from pimsim.mapping import MappedWorkload, map_workload
+from pimsim.records import ServiceTimes
+from pimsim.timing.grouping import split
+from pimsim.timing.plan import OpPlan, UnitCycles, UnitTiming, declared_unit_cycles
+from pimsim.timing.planning import Given, plan_replay
+from pimsim.timing.service import transfer_ps
 from tests.mapping.graphs import Graph, chip
 from tests.timing.chips import cycles_of, times
 
@@ -30,6 +35,18 @@ def test_transfer_times_are_the_smallest_whole_ones_that_suffice(bits, rate):
     assert bits == 0 or (time_ps - 1) * rate < 1000 * bits
 
 
+def plans_of(
+    mapped: MappedWorkload,
+    service: ServiceTimes,
+    cycles: Mapping[str, np.ndarray],
+    unit_cycles: UnitTiming = lambda op: UnitCycles(1, 0),
+    *,
+    token_reads: Mapping[str, np.ndarray] | None = None,
+    token_group: int = 1,
+) -> tuple[OpPlan, ...]:
+    return plan_replay(Given(mapped, service, cycles, token_reads or {}, unit_cycles), token_group)
+
+
 def one_product(rows: int = 20, tokens: int = 3):
     graph = Graph()
     graph.linear("fc", graph.input("x", tokens, rows), 5)
@@ -39,10 +56,10 @@ def one_product(rows: int = 20, tokens: int = 3):
 def test_a_token_takes_its_slowest_row_block_and_counts_all_reads():
     mapped = one_product()  # 3 row blocks, 3 column blocks
     cycles = {"fc": np.array([[1, 2, 3], [6, 5, 4], [0, 0, 0]], dtype=np.int32)}
-    (plan,) = plan_replay(mapped, times(read_ps=10), cycles, lambda op: UnitCycles(1, 0))
+    (plan,) = plans_of(mapped, times(read_ps=10), cycles)
     assert plan.macros is not None
-    assert plan.macros.token_ps == (30, 60, 0)
-    assert plan.macros.token_reads == (3 * 6, 3 * 15, 0)
+    assert plan.macros.reads == (3, 6, 0)
+    assert plan.macros.counted_reads == (3 * 6, 3 * 15, 0)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +76,7 @@ def test_a_token_takes_its_slowest_row_block_and_counts_all_reads():
 )
 def test_missing_or_misshapen_cycles_are_refused(cycles, message):
     with pytest.raises(SimulationError, match=message):
-        plan_replay(one_product(), times(), cycles, lambda op: UnitCycles(1, 0))
+        plans_of(one_product(), times(), cycles)
 
 
 def unit_with(hardware: UnitHardware | None):
@@ -82,7 +99,7 @@ def test_units_take_the_cycles_of_their_declared_hardware():
     )
     mapped = unit_with(hardware)
     # 2 passes of ceil(10 / 4 lanes) and 5 serial cycles
-    assert declared_unit_cycles(mapped.op("u"), mapped.architecture) == (2 * 3 + 5, 7)
+    assert declared_unit_cycles(mapped.op("u"), mapped.architecture) == (2 * 3 + 5, 7, 1)
 
 
 def test_a_unit_without_hardware_is_refused():
@@ -95,9 +112,9 @@ def test_several_rows_of_one_token_take_their_turns():
     graph = Graph()
     graph.unit("s", "softmax", graph.input("x", 2, 3, 4, 5))
     mapped = map_workload(graph.build(), chip(), {})
-    (plan,) = plan_replay(mapped, times(unit_cycle_ps=10), {}, lambda op: UnitCycles(6, 2))
+    (plan,) = plans_of(mapped, times(unit_cycle_ps=10), {}, lambda op: UnitCycles(6, 2))
     assert plan.unit is not None
-    assert plan.unit.token_ps == (3 * 6 * 10,) * 8
+    assert plan.unit.step_ps == (3 * 6 * 10,) * 8
     assert plan.unit.fill_ps == 20
 
 
@@ -105,8 +122,7 @@ def test_a_stored_operand_takes_the_rows_of_its_longest_block():
     graph = Graph()
     graph.matmul("p", graph.input("a", 2, 20), graph.input("b", 20, 5))  # row blocks 8, 8, 4
     mapped = map_workload(graph.build(), chip(macros={"sram": 9}), {})
-    (plan,) = plan_replay(
-        mapped, times(row_write_ps=7), cycles_of(mapped), lambda op: UnitCycles(1, 0)
-    )
+    (plan,) = plans_of(mapped, times(row_write_ps=7), cycles_of(mapped))
     assert plan.macros is not None
-    assert (plan.macros.stored_matrices, plan.macros.write_ps) == (1, 8 * 7)
+    assert plan.macros.stored is not None
+    assert (plan.macros.stored.matrices, plan.macros.stored.write_ps) == (1, (8 * 7,))
