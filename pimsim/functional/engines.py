@@ -33,6 +33,8 @@ class ProductOutput:
     """``None`` from an engine that has no macros."""
     service_cycles: NDArray[np.int32] | None
     """(vectors, row blocks); for dynamic operands vectors run over sample, head, token."""
+    vector_reads: NDArray[np.int64] | None = None
+    """(vectors): macro reads of each, summed over all blocks."""
     read_cycles: Callable[[], NDArray[np.bool_]] | None = None
     """Which reads took place, (vectors, planes, row groups); computed afresh on request."""
 
@@ -148,7 +150,9 @@ def _naming(op: str, placement: Placement) -> Iterator[None]:
 
 def _product(output: MvmOutput, placement: Placement) -> ProductOutput:
     counts = replace(output.counts.macros[0], macro=placement.macro)
-    return ProductOutput(output.values, counts, output.service_cycles, output.read_cycles)
+    return ProductOutput(
+        output.values, counts, output.service_cycles, output.vector_reads, output.read_cycles
+    )
 
 
 def _weights(mapped: MappedOp) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ Which question this module answers: *what comes out, what was done for it, in ho
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from pimsim.errors import ModelRangeError, SimulationError
 from pimsim.functional.counts import add_counts, times, unit_counts
-from pimsim.functional.engines import ProductEngine, ProductOutput
+from pimsim.functional.engines import IdealEngine, ProductEngine, ProductOutput
 from pimsim.functional.group_products import by_groups, with_shifts
+from pimsim.functional.reprogramming import with_reprogramming
 from pimsim.integer.leading_one import GroupCodes
-from pimsim.integer.units import UnitOutput
+from pimsim.integer.units import RowCodes, UnitOutput
 from pimsim.mapping.mapped import MappedOp, MappedWorkload
+from pimsim.mapping.writing import Writing, writings_of
 from pimsim.quantization.quantized import QuantizedOp
 from pimsim.records import ActionCounts, MacroCounts
 from pimsim.workload.shapes import elements
@@ -38,6 +40,8 @@ class FunctionalRun:
     """One per mapped operation, summed over the samples; no macros from an ideal engine."""
     service_cycles: Mapping[str, NDArray[np.int32]]
     """Product → (tokens, row blocks) of the first inference, heads in lock-step."""
+    token_reads: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    """Product → (tokens): macro reads of each token of the first inference, summed over macros."""
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class _Tally:
     macros: dict[str, MacroCounts] = field(default_factory=dict)
     saturations: dict[str, int] = field(default_factory=dict)
     cycles: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    reads: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     outputs: dict[str, list[Values]] = field(default_factory=dict)
 
 
@@ -84,8 +89,11 @@ def execute(
         chunk = {name: values[start : start + size] for name, values in inputs.items()}
         _Chunk(mapped, engine, start, tally, advance).run(chunk)
     outputs = {name: np.concatenate(parts) for name, parts in tally.outputs.items()}
-    counts = tuple(_counts(op, tally, samples, mapped.dims["batch"]) for op in mapped.ops)
-    return FunctionalRun(outputs, counts, tally.cycles)
+    writings = writings_of(mapped)
+    counts = tuple(
+        _counts(op, mapped, tally, samples, writings.get(op.op.name)) for op in mapped.ops
+    )
+    return FunctionalRun(outputs, counts, tally.cycles, tally.reads)
 
 
 def chunk_samples(mapped: MappedWorkload) -> int:
@@ -168,6 +176,8 @@ class _Chunk:
         self, mapped: MappedOp, driven: Values, stored: Values | None, found: list[Values], *,
         first: int,
     ) -> ProductOutput:  # fmt: skip
+        if mapped.placement is None:  # on the chip's MAC array, exact whatever the crossbars are
+            return _on_mac_array(mapped, driven, stored)
         grouped = with_shifts(mapped.op, driven, stored, found)
         if grouped is not None:
             macros = self.mapped.architecture.macros
@@ -187,16 +197,27 @@ class _Chunk:
             tally.cycles[name] = representative_cycles(
                 mapped, output.service_cycles, self.mapped.dims["batch"]
             )
+        if output.vector_reads is not None and name not in tally.reads:
+            by_token = _by_token(mapped, output.vector_reads[:, None], self.mapped.dims["batch"])
+            tally.reads[name] = by_token.sum(axis=1).reshape(mapped.tokens)
 
 
-def shifts_of(op: QuantizedOp, output: UnitOutput | GroupCodes) -> Values:
-    """Shifts of the groups that a unit yields beside its codes.
+def _on_mac_array(mapped: MappedOp, driven: Values, stored: Values | None) -> ProductOutput:
+    if stored is None:
+        raise SimulationError(f"op {mapped.op.name!r} has weights, but no macros that hold them")
+    return IdealEngine().dynamic(mapped, driven, stored, 0)
+
+
+def shifts_of(op: QuantizedOp, output: UnitOutput | GroupCodes | RowCodes) -> Values:
+    """Shifts of the groups, or sums of the rows, that a unit yields beside its codes.
 
     Raises
     ------
     SimulationError
         If it yields none.
     """
+    if isinstance(output, RowCodes):
+        return output.sums
     if not isinstance(output, GroupCodes):
         raise SimulationError(f"op {op.name!r} declares shifts but yields none")
     return output.shifts
@@ -216,23 +237,34 @@ def representative_cycles(
     batch
         Samples per inference.
     """
+    slowest: NDArray[np.int32] = _by_token(mapped, cycles, batch).max(axis=1)
+    return slowest.reshape(mapped.tokens, cycles.shape[1])
+
+
+def _by_token(mapped: MappedOp, found: NDArray[Any], batch: int) -> NDArray[Any]:
+    """Rows of the first inference, given by sample, head and token: (batch, heads, tokens, ...)."""
     if mapped.placement is None:
         raise SimulationError(f"op {mapped.op.name!r} has no macros")
-    instances, blocks = mapped.placement.instances, cycles.shape[1]
+    instances = mapped.placement.instances
     if mapped.placement.fresh is not None:
         batch = 1  # its samples are instances
-    first = cycles[: mapped.tokens * instances].reshape(batch, instances, -1, blocks)
-    slowest: NDArray[np.int32] = first.max(axis=1).reshape(mapped.tokens, blocks)
-    return slowest
+    first = found[: mapped.tokens * instances]
+    return first.reshape(batch, instances, -1, found.shape[1])
 
 
-def _counts(mapped: MappedOp, tally: _Tally, samples: int, batch: int) -> ActionCounts:
-    inferences = math.ceil(samples / batch)
-    macros = tally.macros.get(mapped.op.name)
+def _counts(
+    op: MappedOp, mapped: MappedWorkload, tally: _Tally, samples: int, writing: Writing | None
+) -> ActionCounts:
+    inferences = math.ceil(samples / mapped.dims["batch"])
+    macros = tally.macros.get(op.op.name)
+    if macros is not None:
+        if writing is not None:  # the engine wrote whole operands, word line by word line
+            macros = replace(macros, row_writes=writing.total * inferences)
+        macros = with_reprogramming(macros, op, mapped, inferences=inferences)
     return ActionCounts(
-        op=mapped.op.name,
+        op=op.op.name,
         inferences=inferences,
         macros=() if macros is None else (macros,),
-        units=unit_counts(mapped, inferences, tally.saturations.get(mapped.op.name, 0)),
-        moved=times(mapped.moved, inferences),
+        units=unit_counts(op, inferences, tally.saturations.get(op.op.name, 0)),
+        moved=times(op.moved, inferences),
     )

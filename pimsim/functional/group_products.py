@@ -134,7 +134,10 @@ def by_groups(
     together = reduce(add_counts, counts)
     together = replace(together, shift_adds={width: sum(together.shift_adds.values())})
     together = with_shift_adds(together, recombination(mapped, macro, outputs=total.size))
-    return ProductOutput(total, together, _cycles(parts, placement, macro))
+    reads = [part.vector_reads for part in parts if part.vector_reads is not None]
+    return ProductOutput(
+        total, together, _cycles(parts, placement, macro), np.sum(reads, axis=0, dtype=np.int64)
+    )
 
 
 def _multiply(

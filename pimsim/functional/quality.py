@@ -136,7 +136,7 @@ def quantization_quality(
     observer = Observer.of(architecture.numerics)
     if statistics is None:
         statistics = calibrate(workload, observer)
-    quantized = quantize(workload, architecture, statistics)
+    quantized = quantize(workload, architecture, statistics).with_probes()
     arrays = [inputs[name] for name in workload.inputs]
     count, dims = len(arrays[0]), reference.bind_inputs(workload, arrays)
     watch = _Watch(quantized, _places(quantized))
@@ -201,7 +201,8 @@ def _places(quantized: QuantizedWorkload) -> dict[str, _Place]:
     for tensor, layer, kind in layers:
         if tensor in host or tensor in constants:
             continue
-        forms = (f"{tensor}.codes",) if kind == "input" else (tensor, f"{tensor}.image")
+        of_op = (f"{tensor}.probe", tensor, f"{tensor}.image")
+        forms = (f"{tensor}.codes",) if kind == "input" else of_op
         name = next((form for form in forms if form in quantized.tensors), None)
         if name is not None:
             encoding = quantized.tensors[name].encoding
@@ -288,7 +289,8 @@ class _Watch:
                 self.sums[owner].clipped += saturations
         if name in self.codes:
             size = len(self.codes[name])
-            shifted = value.astype(np.int64).reshape(-1) + size // 2
+            signed = self.quantized.tensors[name].encoding.signed
+            shifted = value.astype(np.int64).reshape(-1) + (size // 2 if signed else 0)
             self.codes[name] += np.bincount(shifted, minlength=size)
         place = self.places.get(name)
         if place is None:
@@ -338,18 +340,21 @@ class _Watch:
     def _sparsity(self, tensor: str) -> BitSparsity | None:
         if tensor not in self.codes:
             return None
-        return bit_sparsity(self.codes[tensor], self.quantized.tensors[tensor].encoding.bits)
+        encoding = self.quantized.tensors[tensor].encoding
+        return bit_sparsity(self.codes[tensor], encoding.bits, signed=encoding.signed)
 
 
-def bit_sparsity(counts: NDArray[np.int64], bits: int) -> BitSparsity:
+def bit_sparsity(counts: NDArray[np.int64], bits: int, *, signed: bool = True) -> BitSparsity:
     """Share of zero bits among codes of ``bits``.
 
     Parameters
     ----------
     counts
-        How often each code occurred, from ``-2**(bits - 1)`` up.
+        How often each code occurred, from ``-2**(bits - 1)`` up, or from 0 without a sign.
     bits
         Width of a code, sign included. [bit]
+    signed
+        Whether there is one; the two codings of codes without are the same.
 
     Examples
     --------
@@ -360,7 +365,7 @@ def bit_sparsity(counts: NDArray[np.int64], bits: int) -> BitSparsity:
     >>> bit_sparsity(counts, 4)
     BitSparsity(bits=4, twos_complement_ratio=0.0, sign_magnitude_ratio=0.5)
     """
-    codes = np.arange(counts.size, dtype=np.int64) - (1 << (bits - 1))
+    codes = np.arange(counts.size, dtype=np.int64) - ((1 << (bits - 1)) if signed else 0)
     total = int(counts.sum()) * bits
     if not total:
         return BitSparsity(bits, 1.0, 1.0)

@@ -8,7 +8,9 @@ scheme leaves, follows from an assumed density of ones, :data:`BIT_DENSITY_RATIO
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,9 +22,11 @@ from pimsim.config.architecture import Macro
 from pimsim.functional.counts import unit_counts, with_shift_adds
 from pimsim.functional.executor import FunctionalRun
 from pimsim.functional.group_products import recombination
+from pimsim.functional.reprogramming import with_reprogramming
 from pimsim.mapping.mapped import MappedOp, MappedWorkload, Placement, pieces_of
-from pimsim.mapping.placement import resolve_product
+from pimsim.mapping.products import resolve_product
 from pimsim.mapping.widths import macro_in_use
+from pimsim.mapping.writing import writings_of
 from pimsim.records import ActionCounts, MacroCounts
 
 BIT_DENSITY_RATIO: Final = 0.5
@@ -32,6 +36,7 @@ BIT_DENSITY_RATIO: Final = 0.5
 def estimate(mapped: MappedWorkload) -> FunctionalRun:
     """Counts of one inference and its service cycles, from shapes and an assumed bit density."""
     counts, cycles = [], {}
+    writings = writings_of(mapped)
     for op in mapped.ops:
         macros: tuple[MacroCounts, ...] = ()
         if op.placement is not None:
@@ -40,9 +45,14 @@ def estimate(mapped: MappedWorkload) -> FunctionalRun:
             resident = op.placement.fresh is not None
             product = resolve_product(op.op, mapped.quantized, mapped.dims, resident=resident)
             matrices = product.stored_matrices
-            counted = _macro_counts(op, op.placement, macro, matrices)
+            counted = macro_counts(op.placement, macro, tokens=op.tokens, matrices=matrices)
+            if op.op.name in writings:
+                counted = replace(counted, row_writes=writings[op.op.name].total)
             outputs = product.input_vectors * product.cols * product.instances
             steps = recombination(op, whole, outputs=outputs)
+            counted = with_reprogramming(
+                counted, op, mapped, inferences=1, density_ratio=BIT_DENSITY_RATIO
+            )
             macros = (with_shift_adds(counted, steps),)
             cycles[op.op.name] = _service_cycles(op, op.placement, macro)
         counts.append(ActionCounts(op.op.name, 1, macros, unit_counts(op, 1), op.moved))
@@ -51,34 +61,58 @@ def estimate(mapped: MappedWorkload) -> FunctionalRun:
 
 def _service_cycles(op: MappedOp, placement: Placement, macro: Macro) -> NDArray[np.int32]:
     reads = [0.0] * len(placement.row_blocks)
-    for piece in placement.pieces:
-        rows = piece.stop - piece.start
-        reads[piece.row_block] += expected_reads(rows, macro, BIT_DENSITY_RATIO)
+    pieces = placement.pieces
+    lengths = {piece.stop - piece.start for piece in pieces}
+    expected = {rows: expected_reads(rows, macro, BIT_DENSITY_RATIO) for rows in lengths}
+    for piece in pieces:
+        reads[piece.row_block] += expected[piece.stop - piece.start]
     per_block = np.array([math.ceil(count) for count in reads], np.int32)
     return np.tile(per_block, (op.tokens, 1))
 
 
-def _macro_counts(op: MappedOp, placement: Placement, macro: Macro, matrices: int) -> MacroCounts:
+def macro_counts(
+    placement: Placement,
+    macro: Macro,
+    *,
+    tokens: int,
+    matrices: int = 0,
+    density_ratio: float = BIT_DENSITY_RATIO,
+) -> MacroCounts:
+    """Count what the macros of one product do, from an assumed bit density.
+
+    Parameters
+    ----------
+    placement
+        Where the stored operand lies.
+    macro
+        The kind of macro, with the operand widths in use.
+    tokens
+        Vectors driven onto every block.
+    matrices
+        Operands written onto each instance, one after another; 0 for static weights.
+    density_ratio
+        Share of ones among the bits of driven and of stored operands.
+    """
     active = macro.crossbar.active_rows
     reads = conversions = 0
     histogram = np.zeros(load_max(macro) + 1, np.int64)
-    per_row, on = load_max(macro) // active, _load_ratio(macro)
-    for rows, cols in _pieces(placement):
+    per_row, on = load_max(macro) // active, _load_ratio(macro, density_ratio)
+    for (rows, cols), alike in Counter(_pieces(placement)).items():
         full, rest = divmod(rows, active)
         groups = full + (1 if rest else 0)
-        block_reads = round(op.tokens * expected_reads(rows, macro, BIT_DENSITY_RATIO))
-        share = block_reads / (op.tokens * macro.planes * groups)
+        block_reads = round(tokens * expected_reads(rows, macro, density_ratio))
+        share = block_reads / (tokens * macro.planes * groups)
         per_read = cols * macro.slice_conversions
         block_conversions = block_reads * macro.plane_conversions // macro.planes * per_read
-        reads += block_reads
-        conversions += block_conversions
+        reads += alike * block_reads
+        conversions += alike * block_conversions
         in_full = block_conversions * full // groups
         for size, total in ((active, in_full), (rest, block_conversions - in_full)):
-            histogram[: size * per_row + 1] += _binomial(
-                size * per_row, total, min(1.0, on / share)
-            )
+            if total:
+                split = _binomial(size * per_row, total, min(1.0, on / share))
+                histogram[: size * per_row + 1] += alike * split
     rows = sum(block.row_stop - block.row_start for block in placement.blocks)
-    driven = round(_driven_ratio(macro) * op.tokens * macro.planes * rows)
+    driven = round(_driven_ratio(macro, density_ratio) * tokens * macro.planes * rows)
     widest = max(piece.stop - piece.start for piece in placement.pieces)
     return MacroCounts(
         macro=placement.macro,
@@ -88,7 +122,7 @@ def _macro_counts(op: MappedOp, placement: Placement, macro: Macro, matrices: in
         driven_word_lines=driven,
         dummy_word_lines=reads * active - driven,
         shift_adds={macro.accumulator_bits(widest): conversions},
-        **_writes(placement, macro, matrices),
+        **_writes(placement, macro, matrices, density_ratio),
     )
 
 
@@ -99,13 +133,13 @@ def _pieces(placement: Placement) -> Iterator[tuple[int, int]]:
             yield piece.stop - piece.start, block.col_stop - block.col_start
 
 
-def _load_ratio(macro: Macro) -> float:
+def _load_ratio(macro: Macro, density_ratio: float) -> float:
     """Mean load of a conversion over the largest one, if nothing is skipped."""
     out = readout(macro)
     planes = (out.planes != 0) @ plane_digit_max(macro)
     slices = (out.slices != 0) @ slice_digit_max(macro)
     filled = planes.mean() / planes.max() * slices.mean() / slices.max()
-    return BIT_DENSITY_RATIO**2 * float(filled) / (_signs(macro) * _passes(macro))
+    return density_ratio**2 * float(filled) / (_signs(macro) * _passes(macro))
 
 
 def _signs(macro: Macro) -> int:
@@ -113,9 +147,9 @@ def _signs(macro: Macro) -> int:
     return 2 if macro.weights.coding in {"sign_magnitude", "differential"} else 1
 
 
-def _driven_ratio(macro: Macro) -> float:
+def _driven_ratio(macro: Macro, density_ratio: float) -> float:
     """Share of the digits of the inputs that are not zero."""
-    zero = (1.0 - BIT_DENSITY_RATIO) ** np.log2(plane_digit_max(macro) + 1.0)
+    zero = (1.0 - density_ratio) ** np.log2(plane_digit_max(macro) + 1.0)
     return float((1.0 - zero).mean()) / _passes(macro)
 
 
@@ -124,13 +158,15 @@ def _passes(macro: Macro) -> int:
     return 2 if macro.inputs.coding == "sign_magnitude" else 1
 
 
-def _writes(placement: Placement, macro: Macro, matrices: int) -> Mapping[str, int]:
+def _writes(
+    placement: Placement, macro: Macro, matrices: int, density_ratio: float
+) -> Mapping[str, int]:
     """Counts of writing ``matrices`` operands, one after another, onto each instance."""
     if not matrices:
         return {}
     written = [placement.written(block) for block in placement.blocks]
     cells = matrices * sum(elements for _, elements in written) * macro.slices
-    ones = round(BIT_DENSITY_RATIO * cells)
+    ones = round(density_ratio * cells)
     return {
         "programmed_ones": ones,
         "programmed_zeros": cells - ones,

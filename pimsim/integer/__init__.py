@@ -35,9 +35,13 @@ from pimsim.integer.softermax import Softermax
 from pimsim.integer.square_root import fixed_start_sqrt, integer_sqrt
 from pimsim.integer.table_activation import TableGelu, TableSilu
 from pimsim.integer.table_rotary import TableRotary
-from pimsim.integer.units import IntegerUnit, UnitOutput
+from pimsim.integer.token_shift import BiasedShift, ScaledAdd
+from pimsim.integer.units import IntegerUnit, RowCodes, UnitOutput
+from pimsim.integer.vdr_normalize import VdrNormalize
+from pimsim.integer.vdr_softmax import VdrSoftmax
 
 __all__ = [
+    "BiasedShift",
     "DyadicAdd",
     "DyadicMultiply",
     "DyadicRequantize",
@@ -60,6 +64,8 @@ __all__ = [
     "LogShiftProduct",
     "Operation",
     "Rectify",
+    "RowCodes",
+    "ScaledAdd",
     "ShiftRequantize",
     "Softermax",
     "TableGelu",
@@ -67,6 +73,8 @@ __all__ = [
     "TableSilu",
     "UnitHardware",
     "UnitOutput",
+    "VdrNormalize",
+    "VdrSoftmax",
     "add_requantized",
     "emsb_q",
     "fixed_start_sqrt",

@@ -97,6 +97,8 @@ class UnitHardware:
         Cycles for which an element holds up its lane, beyond one for each pass.
     group_size, per_group
         Neighbouring elements that share work, and the operations on each group of them.
+    rows_share_lanes
+        Whether lanes that a short row leaves over take further rows at the same time.
 
     Examples
     --------
@@ -118,6 +120,18 @@ class UnitHardware:
     serial_cycles_per_element: int = 0
     group_size: int = 1
     per_group: OperationCounts = ()
+    rows_share_lanes: bool = False
+
+    def rows_at_once(self, length: int, lanes: int) -> int:
+        """Rows that stream through the lanes side by side.
+
+        Raises
+        ------
+        ModelRangeError
+            If ``length`` is below 1 or above ``maximum_row_length``.
+        """
+        self._check_length(length)
+        return max(1, lanes // length) if self.rows_share_lanes else 1
 
     def cycles_per_row(self, length: int, lanes: int) -> int:
         """Cycles for one row, without filling the pipeline.

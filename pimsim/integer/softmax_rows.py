@@ -79,7 +79,7 @@ def softmax_rows(
             f"a softmax row must have at most {maximum_row_length} elements, got {length}"
         )
     source, result, result_rows = new_rows(logits, signed_dtype(code_bits))
-    kept = None if keep is None else _keep_rows(keep, logits.shape)
+    kept = None if keep is None else keep_rows(keep, logits.shape)
     saturations = 0
     for block in row_blocks(*source.shape):
         saturations += work(
@@ -162,7 +162,14 @@ def factor_cycles(factor_bits: int) -> int:
     return division_cycles(factor_bits)
 
 
-def _keep_rows(keep: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def keep_rows(keep: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask as a matrix of rows, broadcast to ``shape``.
+
+    Raises
+    ------
+    TypeError
+        If ``keep`` is not a boolean array.
+    """
     if not isinstance(keep, np.ndarray) or keep.dtype != np.bool_:
         found = keep.dtype if isinstance(keep, np.ndarray) else type(keep).__name__
         raise TypeError(f"keep must be a boolean NumPy array, got {found}")

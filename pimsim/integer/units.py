@@ -25,6 +25,17 @@ class UnitOutput(NamedTuple):
     """Elements that lay outside the output range and were set to its nearest end."""
 
 
+class RowCodes(NamedTuple):
+    """What a unit returns whose rows are normalized later: codes, and the sum of each row."""
+
+    values: Int[np.ndarray, "*rows length"]
+    """Codes of the operand's shape."""
+    sums: Int[np.ndarray, "*rows 1"]
+    """Sum of the codes of each row."""
+    saturations: int
+    """Elements that lay outside the output range, and rows outside the range of the tables."""
+
+
 class IntegerUnit(Protocol):
     """An arithmetic unit: integers in, integers out, no float between."""
 

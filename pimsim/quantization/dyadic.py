@@ -23,7 +23,13 @@ from pimsim.integer.rectify import Rectify
 from pimsim.integer.requantize import DyadicAdd, DyadicRequantize
 from pimsim.integer.units import UnitOutput
 from pimsim.quantization import constants, unit_constants
-from pimsim.quantization.builder import FLOAT32, GraphBuilder, Value, host_side
+from pimsim.quantization.builder import (
+    FLOAT32,
+    GraphBuilder,
+    Value,
+    check_last_axis,
+    host_side,
+)
 from pimsim.quantization.calibration import symmetric_scale
 from pimsim.quantization.encodings import (
     code,
@@ -37,6 +43,7 @@ from pimsim.quantization.host import look_up
 from pimsim.quantization.lowering import unmasked
 from pimsim.quantization.observers import operand_range
 from pimsim.quantization.quantized import Encoding, Execute
+from pimsim.quantization.unit_choice import unit_model
 from pimsim.workload.graph import Op
 
 WIDE_BITS: Final = 16
@@ -197,6 +204,33 @@ class DyadicLowering:
         ratio = 1.0 if encoding.scale is None else self._scale(wide) / encoding.scale
         name = f"{op.name}.requantize"
         return self._rescale(op, wide, name=name, ratio=ratio, encoding=encoding, output=op.output)
+
+    # --- normalization ---------------------------------------------------------------------------
+
+    def _layer_norm(self, op: Op) -> Value:
+        check_last_axis(self.builder, op)
+        value = unmasked(self.builder.computed(op.inputs[0]))
+        gain, bias = (self.builder.stored(name) for name in op.inputs[1:])
+        if gain is None or bias is None:  # shape-only
+            length = int(self.builder.shape(op.inputs[1])[0])
+            gain, bias = np.ones(length), np.zeros(length)
+        model, epsilon = self.builder.architecture.units.layer_norm.model, op.attributes["epsilon"]
+        unit, scale = unit_constants.layer_norm(
+            model, self._scale(value), value.encoding.bits, gain, bias, epsilon=epsilon
+        )
+        return self._narrowed(op, "layer_norm", value, unit=unit, scale=scale)
+
+    def _rms_norm(self, op: Op) -> Value:
+        check_last_axis(self.builder, op)
+        model = unit_model(self.builder.architecture, "rms_norm", "ibert_rms_norm")
+        value = unmasked(self.builder.computed(op.inputs[0]))
+        gain = self.builder.stored(op.inputs[1])
+        if gain is None:  # shape-only
+            gain = np.ones(int(self.builder.shape(op.inputs[1])[0]))
+        unit, scale = unit_constants.rms_norm(
+            model, self._scale(value), value.encoding.bits, gain, op.attributes["epsilon"]
+        )
+        return self._narrowed(op, "rms_norm", value, unit=unit, scale=scale)
 
     # --- element by element ----------------------------------------------------------------------
 

@@ -45,12 +45,14 @@ def _hardware(
     per_element: tuple[tuple[Operation, int], ...],
     per_row: tuple[tuple[Operation, int], ...] = (),
     serial_cycles_per_row: int = 0,
+    serial_cycles_per_element: int = 0,
 ) -> UnitHardware:
     return UnitHardware(
         passes=passes,
         per_element=per_element,
         per_row=per_row,
         serial_cycles_per_row=serial_cycles_per_row,
+        serial_cycles_per_element=serial_cycles_per_element,
         pipeline_depth_cycles=8,
         table_bits=0,
         maximum_row_length=None,
@@ -105,10 +107,16 @@ class Fp32Gelu:
 
     @property
     def hardware(self) -> UnitHardware:
-        """One pass: a multiplication, an exponential, an addition, a division, a multiplication."""
+        """One pass: a multiplication, an exponential, an addition, a division, a multiplication.
+
+        Each lane has a serial divider, as in the integer units.
+        """
         of = self.precision.operation
-        per_element = ((of("fp_multiply"), 2), (of("fp_exp"), 1), (of("fp_add"), 1))
-        return _hardware(1, (*per_element, (of("fp_divide"), 1)))
+        per_element = (
+            (of("fp_multiply"), 2), (of("fp_exp"), 1), (of("fp_add"), 1), (of("fp_divide"), 1),
+        )  # fmt: skip
+        serial = self.precision.divide_cycles
+        return _hardware(1, per_element, serial_cycles_per_element=serial)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +185,16 @@ class Fp32Silu:
 
     @property
     def hardware(self) -> UnitHardware:
-        """One pass: an exponential, an addition, a division, a multiplication."""
+        """One pass: an exponential, an addition, a division, a multiplication.
+
+        Each lane has a serial divider, as in the integer units.
+        """
         of = self.precision.operation
         kinds: tuple[OperationKind, ...] = ("fp_exp", "fp_add", "fp_divide", "fp_multiply")
-        return _hardware(1, tuple((of(kind), 1) for kind in kinds))
+        serial = self.precision.divide_cycles
+        return _hardware(
+            1, tuple((of(kind), 1) for kind in kinds), serial_cycles_per_element=serial
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,10 +314,15 @@ class Fp32Elementwise:
 
     @property
     def hardware(self) -> UnitHardware:
-        """One pass."""
+        """One pass; each lane has a serial divider."""
         of = self.precision.operation
         costs = ELEMENTWISE_COSTS[self.op.kind]
-        return _hardware(1, tuple((of(kind), count) for kind, count in costs))
+        divisions = dict(costs).get("fp_divide", 0)
+        return _hardware(
+            1,
+            tuple((of(kind), count) for kind, count in costs),
+            serial_cycles_per_element=divisions * self.precision.divide_cycles,
+        )
 
 
 @final

@@ -48,6 +48,9 @@ from pimsim.integer.leading_one import LeadingOneShift, qrazor_sdr, quartz_lzs
 from pimsim.workload.graph import PRODUCT_KINDS, Workload
 
 DEFAULT_GROUP: Final = 16
+RAP_SCHEME: Final = "rap_int8p1"
+RAP_KEYS: Final = ("kv_bits", "kv_msb", "kv_round", "normalization", "branch_scale")
+"""Keys of ``numerics`` that this scheme alone takes."""
 NARROW_BASIS_BITS: Final = 8
 """Basis of weights, and of keys and values. [bit]"""
 
@@ -146,12 +149,13 @@ def check_numerics(numerics: Numerics, takes: tuple[str, ...] = ()) -> None:
     QuantizationError
         With the key and the schemes that take it.
     """
-    for key in ("group", "basis_bits"):
-        if getattr(numerics, key) is not None and key not in takes:
-            raise QuantizationError(
-                f"numerics.{key} means nothing to scheme {numerics.scheme!r}; remove it, or choose "
-                f"one of {', '.join(sorted(_GROUPED))}"
-            )
+    for schemes, keys in ((_GROUPED, ("group", "basis_bits")), ((RAP_SCHEME,), RAP_KEYS)):
+        for key in keys:
+            if getattr(numerics, key) is not None and key not in takes:
+                raise QuantizationError(
+                    f"numerics.{key} means nothing to scheme {numerics.scheme!r}; remove it, or "
+                    f"choose {'' if len(schemes) == 1 else 'one of '}{', '.join(sorted(schemes))}"
+                )
     if numerics.overrides and "overrides" not in takes:
         raise QuantizationError(
             f"numerics.overrides means nothing to scheme {numerics.scheme!r}; remove it, or choose "

@@ -8,7 +8,8 @@ samples), weights with one per output channel. Every accumulator is dequantized 
 softmax, GELU, LayerNorm and additions run in single or half precision, as the chip's units do, and
 the next product's operand is quantized again. Additions are the requantization unit's, and what
 comes from the host is in single precision. The cache of a decoding step holds codes; only the new
-token's are quantized.
+token's are quantized. The softmax may be an integer unit instead, which takes codes and yields
+those that drive P·V: :mod:`pimsim.quantization.dqq_softmax`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +25,11 @@ from pimsim.integer.units import UnitOutput
 from pimsim.quantization import constants
 from pimsim.quantization.builder import FLOAT32, GraphBuilder, Value, check_last_axis, host_side
 from pimsim.quantization.calibration import symmetric_scale
+from pimsim.quantization.dqq_softmax import SoftmaxLowering, check_softmax
 from pimsim.quantization.encodings import appended_states, code, constant_factor
 from pimsim.quantization.float_units import ELEMENTWISE_COSTS
-from pimsim.quantization.forms import check_numerics
 from pimsim.quantization.host import look_up
-from pimsim.quantization.lowering import lower_all, unmasked
+from pimsim.quantization.lowering import MOVEMENTS, lower_all, unmasked
 from pimsim.quantization.observers import operand_range
 from pimsim.quantization.precision import FP16_BITS
 from pimsim.quantization.quantized import Encoding, Execute, QuantizedWorkload
@@ -54,10 +55,11 @@ def quantize(
 
     Parameters and errors are those of :func:`pimsim.quantization.int8_dyadic.quantize`.
     """
-    check_numerics(architecture.numerics)
-    check_units(architecture, _UNITS, SCHEME, from_scale=False)
+    others = {function: models for function, models in _UNITS.items() if function != "softmax"}
+    check_units(architecture, others, SCHEME, from_scale=False)
+    check_softmax(architecture, _UNITS["softmax"], SCHEME)
     builder = GraphBuilder(workload, architecture, statistics)
-    return _Lowering(builder, appended_states(workload)).run()
+    return _Lowering(builder, appended_states(workload), SoftmaxLowering(builder)).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class _Lowering:
     builder: GraphBuilder
     caches: Mapping[str, Op]
     """State that is kept as codes → the concatenation that appends to it."""
+    integer: SoftmaxLowering
 
     def run(self) -> QuantizedWorkload:
         builder = self.builder
@@ -73,6 +76,7 @@ class _Lowering:
             if name not in builder.host:
                 builder.values[name] = self._send(name)
         handlers = {
+            **dict.fromkeys(MOVEMENTS, self.integer.move),
             "linear": self._static,
             "convolution": self._static,
             "matmul": self._matmul,
@@ -93,7 +97,7 @@ class _Lowering:
         for name in builder.workload.outputs:
             value = self._plain(builder.computed(name))
             self._copy(f"{name}.fetch", value.name, host_side(name))
-        return builder.finish(SCHEME)
+        return replace(builder.finish(SCHEME), probes=tuple(self.integer.probes))
 
     def _send(self, name: str) -> Value:
         """Bring an input of the graph, or a number of the host's, onto the chip."""
@@ -104,7 +108,7 @@ class _Lowering:
 
     def _cached(self, name: str) -> Value:
         """Earlier tokens, which the chip holds as codes."""
-        encoding = self._cache_encoding(self.caches[name])
+        encoding = self._operand_encoding(self.caches[name].output)
 
         def execute(arrays: Sequence[NDArray[Any]], dims: Mapping[str, int]) -> UnitOutput:
             return UnitOutput(code(arrays[0], encoding), 0)
@@ -113,11 +117,6 @@ class _Lowering:
             f"{name}.send", source=name, output=f"{name}.received", encoding=encoding,
             execute=execute, shape=self.builder.shape(name),
         )  # fmt: skip
-
-    def _cache_encoding(self, op: Op) -> Encoding:
-        statistics = self.builder.statistics
-        scale = None if statistics is None else _operand_scale(statistics, op.output)
-        return Encoding(PRODUCT_BITS, "integer", scale)
 
     def _copy(self, name: str, source: str, output: str) -> None:
         """Cross the chip's edge: real numbers stay real."""
@@ -138,18 +137,22 @@ class _Lowering:
         value = self.builder.computed(tensor)
         if value.encoding.number == "integer":
             return value, value.encoding.scale or 1.0
-        statistics = self.builder.statistics
-        scale = 1.0 if statistics is None else _operand_scale(statistics, tensor)
+        encoding = self._operand_encoding(tensor)
+        scale = encoding.scale or 1.0
         narrow = f"{tensor}.int8"  # not of value.name: a constant factor shares its operand
         if narrow in self.builder.tensors:
             return Value(narrow, self.builder.tensors[narrow].encoding), scale
-        encoding = Encoding(PRODUCT_BITS, "integer", None if statistics is None else scale)
         return self._narrowed(value, op, encoding, narrow), scale
+
+    def _operand_encoding(self, tensor: str) -> Encoding:
+        statistics = self.builder.statistics
+        scale = None if statistics is None else _operand_scale(statistics, tensor)
+        return Encoding(PRODUCT_BITS, "integer", scale)
 
     def _narrowed(self, value: Value, op: Op, encoding: Encoding, name: str) -> Value:
         """Quantize a floating-point tensor."""
         unit = self._made(
-            "requantize", scale=((encoding.scale or 1.0) / _factor(value),), bits=PRODUCT_BITS
+            "requantize", scale=((encoding.scale or 1.0) / _factor(value),), bits=encoding.bits
         )
         return self.builder.unit(
             name=name, op=op, function="requantize", inputs=(value,), unit=unit,
@@ -178,9 +181,9 @@ class _Lowering:
     def _matmul(self, op: Op) -> Value:
         (driven, a), (stored, b) = (self._as_operand(name, op) for name in op.inputs)
         accumulated = self.builder.dynamic_product(op, driven, stored, ACCUMULATOR)
-        return self._dequantize(
-            op, accumulated, scales=np.array([a * b]), bias=None, output=op.output
-        )
+        means = self.integer.means(op, driven, stored, accumulated)
+        step = self.integer.product_step(driven, a)
+        return self._dequantize(op, means, scales=np.array([step * b]), bias=None, output=op.output)
 
     def _dequantize(
         self,
@@ -212,6 +215,11 @@ class _Lowering:
     def _softmax(self, op: Op) -> Value:
         check_last_axis(self.builder, op)
         value = self.builder.computed(op.inputs[0])
+        model = unit_model(self.builder.architecture, "softmax", "fp32_softmax")
+        if model not in _UNITS["softmax"]:
+            return self.integer.softmax(
+                op, value, self._operand_encoding(op.output), self._narrowed
+            )
         unit = self._made("softmax", op=op, factor=_factor(value))
         also = [] if value.keep is None else [Value(value.keep, FLOAT32)]
         return self._function(
@@ -323,7 +331,7 @@ class _Lowering:
 
     def _cat(self, op: Op) -> Value:
         if op.inputs[0] in self.caches:
-            encoding, (past, *added) = self._cache_encoding(op), op.inputs
+            encoding, (past, *added) = self._operand_encoding(op.output), op.inputs
             codes = [
                 self._narrowed(self.builder.computed(name), op, encoding, f"{op.name}.new_{index}")
                 for index, name in enumerate(added)

@@ -282,31 +282,6 @@ class _Lowering(DyadicLowering):
         unit, scale = unit_constants.gelu(model, self._scale(value), value.encoding.bits)
         return self._narrowed(op, "gelu", value, unit=unit, scale=scale)
 
-    def _layer_norm(self, op: Op) -> Value:
-        check_last_axis(self.builder, op)
-        value = unmasked(self.builder.computed(op.inputs[0]))
-        gain, bias = (self.builder.stored(name) for name in op.inputs[1:])
-        if gain is None or bias is None:  # shape-only
-            length = int(self.builder.shape(op.inputs[1])[0])
-            gain, bias = np.ones(length), np.zeros(length)
-        model, epsilon = self.builder.architecture.units.layer_norm.model, op.attributes["epsilon"]
-        unit, scale = unit_constants.layer_norm(
-            model, self._scale(value), value.encoding.bits, gain, bias, epsilon=epsilon
-        )
-        return self._narrowed(op, "layer_norm", value, unit=unit, scale=scale)
-
-    def _rms_norm(self, op: Op) -> Value:
-        check_last_axis(self.builder, op)
-        model = unit_model(self.builder.architecture, "rms_norm", "ibert_rms_norm")
-        value = unmasked(self.builder.computed(op.inputs[0]))
-        gain = self.builder.stored(op.inputs[1])
-        if gain is None:  # shape-only
-            gain = np.ones(int(self.builder.shape(op.inputs[1])[0]))
-        unit, scale = unit_constants.rms_norm(
-            model, self._scale(value), value.encoding.bits, gain, op.attributes["epsilon"]
-        )
-        return self._narrowed(op, "rms_norm", value, unit=unit, scale=scale)
-
     def _silu(self, op: Op) -> Value:
         model = unit_model(self.builder.architecture, "silu", "ibert_silu")
         value = unmasked(self.builder.computed(op.inputs[0]))

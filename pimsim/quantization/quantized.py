@@ -9,7 +9,7 @@ executables, so that it can be mapped, timed and costed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pimsim.integer.hardware import UnitHardware
 from pimsim.integer.leading_one import GroupCodes
-from pimsim.integer.units import UnitOutput
+from pimsim.integer.units import RowCodes, UnitOutput
 from pimsim.workload.graph import AttentionGroup, Workload
 from pimsim.workload.shapes import Size
 
@@ -33,6 +33,8 @@ class Encoding:
     number: Literal["integer", "float"]
     scale: float | None
     """Real value of one step; ``None`` for plain floats and for shape-only workloads."""
+    signed: bool = True
+    """Whether one of the bits is a sign; unsigned codes are driven in one pass of all bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class QuantizedTensor:
     encoding: Encoding
 
 
-Execute = Callable[[Sequence[NDArray[Any]], Mapping[str, int]], UnitOutput | GroupCodes]
+Execute = Callable[[Sequence[NDArray[Any]], Mapping[str, int]], UnitOutput | GroupCodes | RowCodes]
 """Takes the input arrays of an operation and the dimensions, returns its output."""
 
 
@@ -104,7 +106,7 @@ class QuantizedOp:
     groups: Groups | None = None
     """Shifts of a product's operands; ``None``: they have none."""
     shifts: str | None = None
-    """Second output of a unit that codes an operand in groups: the shift of each group."""
+    """Second output of a unit: the shift of each group that it codes, or the sum of each row."""
     execute: Execute | None = None
     """What a ``unit``, ``movement`` or ``boundary`` computes; ``None`` when shape-only."""
     hardware: UnitHardware | None = None
@@ -132,11 +134,22 @@ class QuantizedWorkload:
     """Tensors that the host gets back, in the order of the traced graph's outputs."""
     tensors: Mapping[str, QuantizedTensor]
     ops: tuple[QuantizedOp, ...]
+    probes: tuple[QuantizedOp, ...] = ()
+    """Boundary operations that turn codes without a single scale back to real numbers of the traced
+    graph, for comparisons with it; nothing on the chip or the host executes them."""
 
     @property
     def shape_only(self) -> bool:
         """Whether the graph has no executables, so that only time and cost can be had."""
         return any(op.execute is None and not op.is_product for op in self.ops)
+
+    def with_probes(self) -> "QuantizedWorkload":
+        """The graph with its probes among the operations, each as early as its inputs are there."""
+        waiting: dict[str, list[QuantizedOp]] = {}
+        for probe in self.probes:
+            waiting.setdefault(probe.inputs[0], []).append(probe)
+        ops = [one for op in self.ops for one in (op, *waiting.get(op.output, ()))]
+        return replace(self, ops=tuple(ops), probes=())
 
     def producer(self, tensor: str) -> QuantizedOp | None:
         """The operation that yields ``tensor``; ``None`` for an input of the graph."""

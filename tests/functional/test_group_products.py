@@ -63,7 +63,7 @@ def static_product(weights: np.ndarray, weight_shifts: np.ndarray, vectors: int,
 
 def placed(op, tensors, architecture) -> MappedOp:
     quantized = QuantizedWorkload(_EMPTY, "by_hand", ("x", "x.shifts"), (), tensors, (op,))
-    placement = place_products(quantized, architecture, {})[op.name]
+    placement = place_products(quantized, architecture, {}).placements[op.name]
     return MappedOp(op, 0, placement.input_vectors, placement, None, MovedBits(), ())
 
 

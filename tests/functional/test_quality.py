@@ -188,7 +188,7 @@ def test_schemes_of_groups_are_compared_too():
     plain, grouped = (
         by_name(
             quantization_quality(
-                workload, load_architecture("rap", overrides=[f"numerics.scheme={scheme}"])
+                workload, load_architecture("rap_int8", overrides=[f"numerics.scheme={scheme}"])
             )
         )
         for scheme in ("int4", "qrazor_w4a4")

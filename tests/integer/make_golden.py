@@ -13,7 +13,7 @@ from pathlib import Path
 from sys import byteorder
 from typing import Any
 
-from tests.integer import oracles, scales, unit_oracles
+from tests.integer import oracles, rap_oracles, scales, unit_oracles
 
 PATH = Path(__file__).parent / "golden" / "units.json"
 
@@ -174,6 +174,11 @@ def softmax_cases() -> list[dict[str, Any]]:
             "fqvit_softmax",
             logarithms,
             lambda row: unit_oracles.fqvit_softmax(row, every[: len(row)], **logarithms),
+        ),
+        distance_case(
+            "vdr_softmax",
+            scales.vdr_softmax(1e-3),
+            lambda row: rap_oracles.exponentials(row, every[: len(row)], 0, 1e-3)[0],
         ),
     ]
 

@@ -19,6 +19,22 @@ def softmax(scale: float) -> dict[str, int]:
     }
 
 
+def vdr_softmax(scale: float) -> dict[str, int | list[int]]:
+    """Ten entries, from the step of 4.1e-4 up."""
+    first = math.ceil(math.log2(4.1e-4 / scale))
+    steps = [scale * 2.0 ** (first + place) for place in range(10)]
+    q_ln2 = [round(math.log(2) / step) for step in steps]
+    q_c = [round(1 / (0.35815147 * step**2)) for step in steps]
+    return {
+        "first_exponent": first,
+        "q_ln2": q_ln2,
+        "inverse": [round(2**16 / multiple) for multiple in q_ln2],
+        "q_b": [round(0.96963238 / 0.35815147 / step) for step in steps],
+        "q_c": q_c,
+        "output_shift": [len(f"{q_c[0]:b}") - 8 - 2 * place for place in range(10)],
+    }
+
+
 def gelu(scale: float) -> dict[str, int]:
     return {
         "q_clip": math.floor(1.769 * math.sqrt(2) / scale),

@@ -23,7 +23,7 @@ from tests.quantization.traced import (
 )
 
 INTEGER = load_architecture(
-    "rap",
+    "rap_int8",
     overrides=[
         "units.rms_norm={model: ibert_rms_norm, lanes: 64}",
         "units.silu={model: ibert_silu, lanes: 64}",

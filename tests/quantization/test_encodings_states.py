@@ -36,7 +36,7 @@ def test_a_state_that_something_else_reads_is_not() -> None:
     ]
 
 
-@pytest.mark.parametrize("arch", ["rap", "conventional"])
+@pytest.mark.parametrize("arch", ["rap_int8", "conventional"])
 def test_a_step_quantizes_one_token_of_keys_and_values(arch: str) -> None:
     shapes = replace(decoder(layers=1), weights={})
     step = at_sizes(in_phase(shapes, Wanted("decode", 9, None, None)), {"batch": 1, "context": 9})

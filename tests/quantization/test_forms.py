@@ -12,7 +12,7 @@ from pimsim.quantization.forms import effective_bits, evenly_spaced, forms_of
 GROUPED = ("qrazor_w4a4", "qrazor_w4a8", "qrazor_w4a4kv4", "quartz_w4a4")
 
 
-def chip(scheme: str, *more: str, base: str = "rap"):
+def chip(scheme: str, *more: str, base: str = "rap_int8"):
     return load_architecture(base, overrides=[f"numerics.scheme={scheme}", *more])
 
 

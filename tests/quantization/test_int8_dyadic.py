@@ -438,7 +438,7 @@ def test_units_of_another_scheme_are_refused():
         units = RAP.units.model_copy(update={function: unit})
         with pytest.raises(
             QuantizationError,
-            match=f"^architecture 'rap': units.{function}.model is 'fp32_{function}', but "
+            match=f"^architecture 'rap_int8': units.{function}.model is 'fp32_{function}', but "
             "numerics.scheme 'int8_dyadic' builds '.*'; change one of the two$",
         ):
             quantize(transformer_block(), RAP.model_copy(update={"units": units}))

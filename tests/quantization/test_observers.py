@@ -145,7 +145,7 @@ def test_clipping_a_tail_pays_with_four_bits():
     exact = run(workload, samples["evaluation"]["x"])["y:out"]
 
     def error(*overrides: str) -> float:
-        chip = load_architecture("rap", overrides=["numerics.scheme=int4", *overrides])
+        chip = load_architecture("rap_int8", overrides=["numerics.scheme=int4", *overrides])
         return float(np.square(run_ideal(workload, chip).outputs["y:out"] - exact).mean())
 
     assert error("numerics.observer=mse") < 0.7 * error()
@@ -153,7 +153,7 @@ def test_clipping_a_tail_pays_with_four_bits():
 
 def test_one_scale_for_all_columns_is_the_largest():
     workload = transformer_block()
-    chip = load_architecture("rap", overrides=["numerics.weight_scales=per_tensor"])
+    chip = load_architecture("rap_int8", overrides=["numerics.weight_scales=per_tensor"])
     codes = next(op for op in quantize(workload, chip).ops if op.name == "up").weights
     weights = workload.weights["up.weight"].T.astype(np.float64)
     assert codes is not None
@@ -171,4 +171,4 @@ def test_plain_magnitudes_are_their_own_ranges():
 )
 def test_a_percentile_and_its_share_go_together(override):
     with pytest.raises(ConfigError, match="go together; give both or neither"):
-        load_architecture("rap", overrides=[override])
+        load_architecture("rap_int8", overrides=[override])

@@ -13,7 +13,7 @@ from tests.quantization.traced import mapped, shapes_only, transformer_block
 def chip(scheme: str, *overrides: tuple[str, str]):
     entries = ", ".join(f"{{ops: '{ops}', scheme: {other}}}" for ops, other in overrides)
     settings = [f"numerics.scheme={scheme}", f"numerics.overrides=[{entries}]"]
-    return load_architecture("rap", overrides=settings)
+    return load_architecture("rap_int8", overrides=settings)
 
 
 def widths(quantized) -> dict[str, tuple[int, int | None]]:

@@ -34,7 +34,7 @@ COARSE = {"fqvit_softmax": 15.0, "ivit_gelu": 20.0}
 
 
 def chip(role: str, name: str):
-    return load_architecture("rap", overrides=[f"units.{role}.model={name}"])
+    return load_architecture("rap_int8", overrides=[f"units.{role}.model={name}"])
 
 
 @pytest.mark.parametrize(("role", "name"), CHOICES)
@@ -74,12 +74,12 @@ def test_every_unit_that_can_be_chosen_has_an_area():
 @pytest.mark.parametrize("scheme", ["int8_dyadic", "int4", "qrazor_w4a4"])
 def test_floating_units_are_refused_with_the_integer_ones(scheme):
     architecture = load_architecture(
-        "rap", overrides=["units.gelu.model=fp32_gelu", f"numerics.scheme={scheme}"]
+        "rap_int8", overrides=["units.gelu.model=fp32_gelu", f"numerics.scheme={scheme}"]
     )
     with pytest.raises(QuantizationError) as caught:
         quantize(transformer_block(), architecture)
     assert str(caught.value) == (
-        f"architecture 'rap': units.gelu.model is 'fp32_gelu', but numerics.scheme '{scheme}' "
+        f"architecture 'rap_int8': units.gelu.model is 'fp32_gelu', but numerics.scheme '{scheme}' "
         "builds 'ibert_gelu', 'ivit_gelu' or 'table_gelu'; change one of the two"
     )
 

@@ -20,11 +20,11 @@ EXTREMES = [unit_constants.SMALLEST_SCALE, 0.57]
 
 
 def names(role):
-    """Registered integer units of a role."""
+    """Registered integer units of a role that are made from a scale alone."""
     return [
         name
         for name in UNITS
-        if not name.startswith(("fp16_", "fp32_")) and UNITS.suits(name, role)
+        if not name.startswith(("fp16_", "fp32_", "vdr_")) and UNITS.suits(name, role)
     ]
 
 
@@ -162,5 +162,5 @@ def test_every_integer_unit_can_be_costed(name):
 )
 def test_a_chip_may_name_every_integer_unit(role, name):
     """What a scheme cannot build of them it refuses when it is asked to quantize."""
-    architecture = load_architecture("rap", overrides=[f"units.{role}.model={name}"])
+    architecture = load_architecture("rap_int8", overrides=[f"units.{role}.model={name}"])
     assert getattr(architecture.units, role).model == name

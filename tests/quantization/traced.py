@@ -22,7 +22,7 @@ PROBES = {"batch": 97, "seq": 89}
 """Sizes that no hand-made axis has: they mark the symbolic axes in inferred shapes."""
 VOCABULARY = 11
 """Token ids are drawn from 0 to 10."""
-RAP, CONVENTIONAL = load_architecture("rap"), load_architecture("conventional")
+RAP, CONVENTIONAL = load_architecture("rap_int8"), load_architecture("conventional")
 
 
 class Traced:
