@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pimsim.config.architecture import Adc, Architecture, Buffer, CostModels, Unit
-from pimsim.cost.adc import ConverterCost
+from pimsim.cost.adc import ConverterCost, user_table
+from pimsim.cost.controller import controller
 from pimsim.cost.crossbar import CrossbarCost
-from pimsim.cost.digital import DigitalCosts, shift_add_area_um2
+from pimsim.cost.digital import DigitalCosts, OperationCost
 from pimsim.cost.groups import (
     compression_area_um2,
     macro_addition_um2,
@@ -19,8 +20,13 @@ from pimsim.cost.groups import (
 )
 from pimsim.cost.memory import BufferCost
 from pimsim.cost.noc import NocCost
+from pimsim.cost.offchip import OffChipCost
+from pimsim.cost.overhead import OverheadCost
+from pimsim.cost.paper_table import COVERED_UNITS, PaperTable, covers, paper_table_of
+from pimsim.cost.published_table import Table, table_of
+from pimsim.cost.recombination import shift_add_area_um2
 from pimsim.cost.sourced import Sourced
-from pimsim.cost.technology import OperatingPoint
+from pimsim.cost.technology import OperatingPoint, operating_point
 from pimsim.cost.unit_hardware import built_hardware, unit_area_um2
 from pimsim.errors import ModelRangeError, NotFoundError, nearest
 from pimsim.registry import COST_MODELS
@@ -35,6 +41,8 @@ class MacroCost:
     converter_model: str
     converters: int
     shift_add_area_um2: Sourced
+    controller: OperationCost | None
+    """Of zero skipping: one read, and the area; ``None`` where nothing is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,29 @@ class ChipCost:
     tile_buffer: BufferCost
     global_buffer: BufferCost
     noc: NocCost
+    memory: OffChipCost | None
+    """``None`` where the chip has no off-chip memory."""
+    io: OffChipCost | None
+    """``None`` where the chip's pins are not modelled."""
+    overhead: OverheadCost
+
+    @property
+    def table(self) -> Table | None:
+        """The chip's own component table, which then stands for macros, buffers and network."""
+        return table_of(self.architecture, self.models)
+
+    @property
+    def paper_table(self) -> PaperTable | None:
+        """Table 1 of the RAP paper, which then stands for macros, softmax and requantization."""
+        return paper_table_of(self.architecture, self.models)
+
+    def models_macro(self, kind: str) -> bool:
+        """Whether pimsim's models, not Table 1, stand for a macro kind."""
+        return self.paper_table is None or not covers(kind, self.paper_table)
+
+    def models_unit(self, function: str) -> bool:
+        """Whether pimsim's models, not Table 1, stand for a digital unit."""
+        return self.paper_table is None or function not in COVERED_UNITS
 
 
 def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
@@ -78,7 +109,7 @@ def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
             f"{nearest(variant, variants)}"
         )
     models = variants[variant]
-    point = OperatingPoint(architecture.node_nm, architecture.pvt.supply_v)
+    point, chip = operating_point(architecture), architecture.chip
     shift_adds = COST_MODELS[models.shift_add](point)
     unit_operations = COST_MODELS[models.units](point)
     return ChipCost(
@@ -94,7 +125,7 @@ def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
                 point=point,
                 shift_adds=shift_adds,
             )
-            for name in architecture.macros
+            for name in (architecture.macros if models.table is None else ())
         },
         shift_adds=shift_adds,
         unit_operations=unit_operations,
@@ -102,12 +133,26 @@ def chip_cost(architecture: Architecture, variant: str) -> ChipCost:
             function: _unit_area_um2(function, unit, architecture, unit_operations)
             for function, unit in architecture.units.present().items()
         },
-        tile_buffer=_buffer_cost("tile.buffer", architecture.tile.buffer, variant, models, point),
-        global_buffer=_buffer_cost(
-            "chip.global_buffer", architecture.chip.global_buffer, variant, models, point
+        tile_buffer=_buffer_cost(
+            "tile.buffer", architecture.tile.buffer, f"{variant}.buffer", models.buffer, point
         ),
-        noc=COST_MODELS[models.noc](architecture.chip.noc.model, point),
+        global_buffer=_buffer_cost(
+            "chip.global_buffer",
+            chip.global_buffer,
+            f"{variant}.{'global_buffer' if models.global_buffer else 'buffer'}",
+            global_buffer_model(models),
+            point,
+        ),
+        noc=COST_MODELS[models.noc](chip.noc.model, point),
+        memory=None if chip.memory is None else COST_MODELS[models.memory](chip.memory, point),
+        io=None if chip.io is None else COST_MODELS[models.io](chip.io, point),
+        overhead=COST_MODELS[models.overhead](point),
     )
+
+
+def global_buffer_model(models: CostModels) -> str:
+    """Name of the cost model of the global buffer."""
+    return models.global_buffer or models.buffer
 
 
 def converter_model(adc: Adc, models: CostModels) -> str:
@@ -140,14 +185,26 @@ def _macro_cost(
     shift_add = shift_add_area_um2(macro, shift_adds)
     model = converter_model(macro.adc, models)
     with _naming(f"macros.{name}.adc", f"{variant}.{macro.adc.model}_adc", model):
-        converter = COST_MODELS[model](macro.adc, point)
+        converter = _converter_cost(model, macro.adc, point, models)
+    with _naming(f"macros.{name}.crossbar", f"{variant}.crossbar", models.crossbar):
+        crossbar = COST_MODELS[models.crossbar](macro, point)
     return MacroCost(
-        crossbar=COST_MODELS[models.crossbar](macro, point),
+        crossbar=crossbar,
         converter=converter,
         converter_model=model,
         converters=-(-macro.crossbar.cols // macro.adc.columns_per_adc),
         shift_add_area_um2=shift_add if groups is None else shift_add + groups,
+        controller=controller(macro, shift_adds),
     )
+
+
+def _converter_cost(
+    model: str, adc: Adc, point: OperatingPoint, models: CostModels
+) -> ConverterCost:
+    if model == "user_table":
+        return user_table(adc, point, table=models.adc_table or ())
+    cost: ConverterCost = COST_MODELS[model](adc, point)
+    return cost
 
 
 def _unit_area_um2(
@@ -162,10 +219,10 @@ def _unit_area_um2(
 
 
 def _buffer_cost(
-    place: str, buffer: Buffer, variant: str, models: CostModels, point: OperatingPoint
+    place: str, buffer: Buffer, role: str, model: str, point: OperatingPoint
 ) -> BufferCost:
-    with _naming(place, f"{variant}.buffer", models.buffer):
-        cost: BufferCost = COST_MODELS[models.buffer](buffer.capacity_bytes, point)
+    with _naming(place, role, model):
+        cost: BufferCost = COST_MODELS[model](buffer.capacity_bytes, point)
     return cost
 
 

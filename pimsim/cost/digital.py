@@ -12,7 +12,7 @@ linearly with their width and multiplications with its square, which meets the t
 A unit's energy follows from the operations it declares per element and per row, its area from one
 operator per lane and declared operation: nothing is shared between passes.
 
-Not modelled: control, clock tree, glitches, operand-dependent activity, and sharing of operators
+Not modelled: glitches, operand-dependent activity, and sharing of operators
 between passes or lanes.
 
 References
@@ -26,13 +26,12 @@ References
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from pimsim.config.architecture import Macro
 from pimsim.cost.parameters import constant
-from pimsim.cost.sourced import Sourced, total
+from pimsim.cost.sourced import Sourced, exact
 from pimsim.cost.technology import OperatingPoint, area_ratio, energy_ratio
 from pimsim.errors import ModelRangeError, nearest
 
@@ -67,9 +66,13 @@ class OperationCost:
 
 @dataclass(frozen=True, slots=True)
 class DigitalCosts:
-    """Costs of digital operations at one node and supply."""
+    """Costs of digital operations at one node and supply, each computed once."""
 
     point: OperatingPoint
+    _known: dict[tuple[str, int], OperationCost] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """What was asked for before: a roll-up asks for the same few some thousand times."""
 
     def operation(self, kind: str, width_bits: int) -> OperationCost:
         """Cost one operation, the register of its result included.
@@ -93,10 +96,8 @@ class DigitalCosts:
         >>> logic.energy_pj.value
         0.1
         """
-        logic = self.logic(kind, width_bits)
-        register = self.register(width_bits)
-        return OperationCost(
-            logic.energy_pj + register.energy_pj, logic.area_um2 + register.area_um2
+        return self._once(
+            f"{kind} and register", width_bits, lambda: self._latched(kind, width_bits)
         )
 
     def logic(self, kind: str, width_bits: int) -> OperationCost:
@@ -109,30 +110,34 @@ class DigitalCosts:
                 f"operation {kind!r} has a cost at {' and '.join(map(str, _FLOAT_BITS))} bit only, "
                 f"got {width_bits}"
             )
-        if not 1 <= width_bits <= _WIDEST_OPERATION_BITS:
+        if width_bits not in range(1, _WIDEST_OPERATION_BITS + 1):
             raise ModelRangeError(
-                f"operation {kind!r}: width_bits must be 1 to {_WIDEST_OPERATION_BITS}, got "
-                f"{width_bits}"
+                f"operation {kind!r}: width_bits must be a whole number from 1 to "
+                f"{_WIDEST_OPERATION_BITS}, got {width_bits!r}"
             )
         return KINDS[kind](self, width_bits)
 
     def register(self, bits: int) -> OperationCost:
-        """Cost one access of a register of so many bits, and its area."""
-        return OperationCost(
-            self.energy_of("register_energy_per_bit_pj", _ALADDIN_NM) * float(bits),
-            self.area_of("register_area_per_bit_um2", _ALADDIN_NM) * float(bits),
-        )
+        """Cost one access of a register of so many bits, and its area.
+
+        Raises
+        ------
+        ModelRangeError
+            If the bits are not a whole number from 1.
+        """
+        return self._once("register", bits, lambda: self._register(bits))
 
     def shift_add(self, width_bits: int) -> OperationCost:
         """Cost one step of the shift-and-add behind a converter, its register included [3]_.
 
         Energy and area are linear in the accumulator's width.
+
+        Raises
+        ------
+        ModelRangeError
+            If the width is not a whole number from 1.
         """
-        share = width_bits / _SHIFT_ADD_BITS
-        return OperationCost(
-            self.energy_of("shift_add_16bit_energy_pj", _ISAAC_NM) * share,
-            self.area_of("shift_add_16bit_area_um2", _ISAAC_NM) * share,
-        )
+        return self._once("shift_add", width_bits, lambda: self._shift_add(width_bits))
 
     def energy_of(self, name: str, from_nm: float) -> Sourced:
         """Carry an energy of the library from its node to this node and supply. [pJ]"""
@@ -142,6 +147,36 @@ class DigitalCosts:
     def area_of(self, name: str, from_nm: float) -> Sourced:
         """Carry an area of the library from its node to this one. [µm²]"""
         return constant("digital", name) * area_ratio(from_nm, self.point.node_nm)
+
+    def _once(self, what: str, bits: int, compute: Callable[[], OperationCost]) -> OperationCost:
+        if (what, bits) not in self._known:
+            self._known[what, bits] = compute()
+        return self._known[what, bits]
+
+    def _latched(self, kind: str, width_bits: int) -> OperationCost:
+        logic = self.logic(kind, width_bits)
+        register = self.register(width_bits)
+        what = f"{kind}_{width_bits}bit"
+        return OperationCost(
+            (logic.energy_pj + register.energy_pj).named(f"{what}_energy_pj"),
+            (logic.area_um2 + register.area_um2).named(f"{what}_area_um2"),
+        )
+
+    def _register(self, bits: int) -> OperationCost:
+        width = _whole_width("a register", bits)
+        return OperationCost(
+            self.energy_of("register_energy_per_bit_pj", _ALADDIN_NM) * width,
+            self.area_of("register_area_per_bit_um2", _ALADDIN_NM) * width,
+        )
+
+    def _shift_add(self, width_bits: int) -> OperationCost:
+        share = _whole_width("a shift-and-add", width_bits) / _SHIFT_ADD_BITS
+        energy_pj = self.energy_of("shift_add_16bit_energy_pj", _ISAAC_NM) * share
+        area_um2 = self.area_of("shift_add_16bit_area_um2", _ISAAC_NM) * share
+        what = f"shift_add_{width_bits}bit"
+        return OperationCost(
+            energy_pj.named(f"{what}_energy_pj"), area_um2.named(f"{what}_area_um2")
+        )
 
 
 def operations(point: OperatingPoint) -> DigitalCosts:
@@ -155,67 +190,18 @@ def operations(point: OperatingPoint) -> DigitalCosts:
     return DigitalCosts(point)
 
 
-def shift_add_area_um2(macro: Macro, costs: DigitalCosts) -> Sourced:
-    """Area of all shift-and-add logic of one macro.
-
-    Every converter has one shift-and-add; where converters are shared by more columns than one
-    weight has, every further accumulator needs a register of its own.
-
-    Notes
-    -----
-    The accumulator of a whole product has ``inputs.bits + weights.bits + ceil(log2(rows))`` bits.
-
-    Returns
-    -------
-    Sourced
-        Area. [µm²]
-    """
-    converters = -(-macro.crossbar.cols // macro.adc.columns_per_adc)
-    width = macro.accumulator_bits(macro.crossbar.rows)
-    spare = max(0, macro.logical_cols - converters)
-    return total(
-        [
-            costs.shift_add(width).area_um2 * float(converters),
-            costs.register(width).area_um2 * float(spare),
-        ]
-    )
+def _width(bits: int) -> Sourced:
+    return exact("width_bits", bits)
 
 
-def group_shift_add_area_um2(macro: Macro, costs: DigitalCosts, *, places: int) -> Sourced:
-    """Area of what one macro needs beside it where groups of rows share shifts.
-
-    Every converter, or every matrix column where they are fewer, has a shift-and-add of the wide
-    accumulator and an adder for the two shifts; every further column needs a wide register of its
-    own.
-
-    Parameters
-    ----------
-    macro
-        With the planes and slices that the operands need.
-    costs
-        Of digital operations.
-    places
-        Farthest that a sum is shifted. [bit]
-
-    Notes
-    -----
-    The shifts of static weights lie beside the macro, too; where and at what cost is not modelled.
-
-    Returns
-    -------
-    Sourced
-        Area. [µm²]
-    """
-    converters = -(-macro.crossbar.cols // macro.adc.columns_per_adc)
-    adders = min(converters, macro.logical_cols)
-    width = macro.accumulator_bits(macro.crossbar.rows) + places
-    each = costs.shift_add(width).area_um2 + costs.shift_add(places.bit_length()).area_um2
-    spare = costs.register(width).area_um2 * float(macro.logical_cols - adders)
-    return each * float(adders) + spare
+def _whole_width(what: str, bits: int) -> Sourced:
+    if not isinstance(bits, int) or bits < 1:
+        raise ModelRangeError(f"width_bits of {what} must be a whole number from 1, got {bits!r}")
+    return _width(bits)
 
 
 def _add(costs: DigitalCosts, width_bits: int) -> OperationCost:
-    share = width_bits / _TABLE_BITS
+    share = _width(width_bits) / _TABLE_BITS
     return OperationCost(
         costs.energy_of("add_int32_energy_pj", _HOROWITZ_NM) * share,
         costs.area_of("add_int32_area_um2", _ALADDIN_NM) * share,
@@ -223,7 +209,7 @@ def _add(costs: DigitalCosts, width_bits: int) -> OperationCost:
 
 
 def _multiply(costs: DigitalCosts, width_bits: int) -> OperationCost:
-    share = (width_bits / _TABLE_BITS) ** 2
+    share = (_width(width_bits) / _TABLE_BITS) ** 2
     return OperationCost(
         costs.energy_of("multiply_int32_energy_pj", _HOROWITZ_NM) * share,
         costs.area_of("multiply_int32_area_um2", _ALADDIN_NM) * share,
@@ -231,7 +217,7 @@ def _multiply(costs: DigitalCosts, width_bits: int) -> OperationCost:
 
 
 def _compare(costs: DigitalCosts, width_bits: int) -> OperationCost:
-    share = width_bits / _TABLE_BITS
+    share = _width(width_bits) / _TABLE_BITS
     return OperationCost(
         costs.energy_of("compare_int32_energy_pj", _ALADDIN_NM) * share,
         costs.area_of("compare_int32_area_um2", _ALADDIN_NM) * share,

@@ -4,18 +4,19 @@ Which question this module answers: *which logic does a chip have for QRazor or 
 plain integers has not?*
 
 Beside the shift-and-add of every macro, one that puts groups together
-(:func:`pimsim.cost.digital.group_shift_add_area_um2`); in the requantization unit, the leading-one
-shifter that compresses operands, and room for accumulators of 48 bits instead of 32, the widest
-that a unit takes.
+(:func:`pimsim.cost.recombination.group_shift_add_area_um2`); in the requantization unit, the
+leading-one shifter that compresses operands, and room for accumulators of 48 bits instead of 32,
+the widest that a unit takes; the last under RAP's scheme, too.
 """
 
 from pimsim.config.architecture import Architecture, Macro
-from pimsim.cost.digital import DigitalCosts, group_shift_add_area_um2
+from pimsim.cost.digital import DigitalCosts
+from pimsim.cost.recombination import group_shift_add_area_um2
 from pimsim.cost.sourced import Sourced
 from pimsim.cost.unit_hardware import ACCUMULATOR_BITS, unit_area_um2
 from pimsim.integer.codes import ACCUMULATOR_BITS as WIDEST_ACCUMULATOR_BITS
 from pimsim.mapping.widths import narrowed
-from pimsim.quantization.forms import OperandForm, forms_of
+from pimsim.quantization.forms import RAP_SCHEME, OperandForm, forms_of
 
 
 def macro_addition_um2(
@@ -50,4 +51,5 @@ def compression_area_um2(
 
 def widest_accumulator_bits(architecture: Architecture) -> int:
     """Width of the accumulators that the requantization unit of a tile takes. [bit]"""
-    return ACCUMULATOR_BITS if forms_of(architecture) is None else WIDEST_ACCUMULATOR_BITS
+    wide = forms_of(architecture) is not None or architecture.numerics.scheme == RAP_SCHEME
+    return WIDEST_ACCUMULATOR_BITS if wide else ACCUMULATOR_BITS

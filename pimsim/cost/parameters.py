@@ -11,13 +11,22 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from pimsim.cost.sourced import Sourced
+from pimsim.cost.sourced import Sourced, library_constant
 from pimsim.errors import NotFoundError, nearest
 from pimsim.parameters import COLUMNS, Parameter, parse
 
 __all__ = ["COLUMNS", "FAMILIES", "Parameter", "constant", "family", "parse"]
 
-FAMILIES: Final = ("technology", "adc", "crossbar", "digital", "memory", "noc")
+FAMILIES: Final = (
+    "technology",
+    "adc",
+    "crossbar",
+    "digital",
+    "memory",
+    "noc",
+    "overhead",
+    "paper_table",
+)
 """Every family there is."""
 
 
@@ -54,10 +63,11 @@ def constant(family_name: str, name: str) -> Sourced:
     >>> constant("digital", "add_int32_energy_pj").value
     0.1
     """
-    rows = family(family_name)
-    if name not in rows:
-        raise NotFoundError(f"no constant {name!r} in {family_name}.csv{nearest(name, rows)}")
-    return Sourced(rows[name].value, (rows[name].source,))
+    family(family_name)
+    leaves = _leaves(family_name)
+    if name not in leaves:
+        raise NotFoundError(f"no constant {name!r} in {family_name}.csv{nearest(name, leaves)}")
+    return leaves[name]
 
 
 # The files are part of the package and never change while it runs, so reading each once is safe.
@@ -65,3 +75,12 @@ def constant(family_name: str, name: str) -> Sourced:
 def _load(name: str) -> Mapping[str, Parameter]:
     text = (files("pimsim.cost") / "data" / f"{name}.csv").read_text(encoding="utf-8")
     return parse(text, file=f"{name}.csv")
+
+
+@cache
+def _leaves(name: str) -> Mapping[str, Sourced]:
+    """Each row as the number that models compute with."""
+    return {
+        row.name: library_constant(row.name, row.value, row.unit, row.source, f"{name}.csv")
+        for row in _load(name).values()
+    }

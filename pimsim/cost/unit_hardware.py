@@ -17,7 +17,7 @@ from typing import Final
 
 from pimsim.cost.digital import DigitalCosts
 from pimsim.cost.memory import bit_area_um2
-from pimsim.cost.sourced import Sourced, total
+from pimsim.cost.sourced import Sourced, exact, setting, total
 from pimsim.errors import RegistryError
 from pimsim.integer.hardware import Operation, UnitHardware
 from pimsim.registry import UNITS
@@ -27,6 +27,8 @@ WIDE_BITS: Final = 16
 ACCUMULATOR_BITS: Final = 32
 LONGEST_NORMALIZED_ROW: Final = 1024
 """Channels whose gain and bias the LayerNorm and RMSNorm units store at a time."""
+RAP_OPERAND_BITS: Final = 9
+"""Sign and eight bits: what eMSB-Q makes of logits. [bit]"""
 WIDEST_HEAD: Final = 128
 """Channels whose cosines and sines the rotary unit holds at a time, those of one position."""
 NOMINAL_SCALE: Final = 0.01
@@ -92,11 +94,13 @@ def unit_area_um2(hardware: UnitHardware, lanes: int, costs: DigitalCosts) -> So
     SRAM bit per bit of table; operators include the register of their result.
     """
     per_lane = total(
-        costs.operation(operation.kind, operation.width_bits).area_um2 * float(count)
+        costs.operation(operation.kind, operation.width_bits).area_um2
+        * exact(f"{operation.kind}_{operation.width_bits}bit operators", count)
         for operation, count in hardware.per_element
     )
     per_group = total(
-        costs.operation(operation.kind, operation.width_bits).area_um2 * float(count)
+        costs.operation(operation.kind, operation.width_bits).area_um2
+        * exact(f"{operation.kind}_{operation.width_bits}bit operators", count)
         for operation, count in hardware.per_group
     )
     groups = -(-lanes // hardware.group_size)
@@ -104,8 +108,15 @@ def unit_area_um2(hardware: UnitHardware, lanes: int, costs: DigitalCosts) -> So
         costs.operation(operation.kind, operation.width_bits).area_um2
         for operation in dict(hardware.per_row)
     )
-    tables = bit_area_um2(costs.point) * float(hardware.table_bits)
-    return per_lane * float(lanes) + per_group * float(groups) + serial + tables
+    tables = bit_area_um2(costs.point) * exact("table_bits", hardware.table_bits)
+    return total(
+        [
+            per_lane.named("area_per_lane_um2") * setting("lanes", lanes),
+            per_group.named("area_per_group_um2") * exact("groups of lanes", groups),
+            serial.named("area_for_whole_rows_um2"),
+            tables.named("area_of_tables_um2"),
+        ]
+    )
 
 
 def _softmax() -> UnitHardware:
@@ -142,6 +153,33 @@ def _requantize(accumulator_bits: int) -> UnitHardware:
         multipliers=(one, one), shifts=(14, 14), input_bits=(WIDE_BITS,) * 2, output_bits=WIDE_BITS
     )
     return _serving_all(rescale.hardware, add.hardware)
+
+
+def _vdr_softmax() -> UnitHardware:
+    from pimsim.quantization.rap_constants import vdr_softmax
+
+    return vdr_softmax(NOMINAL_SCALE, RAP_OPERAND_BITS)[0].hardware
+
+
+def _emsb_q(accumulator_bits: int) -> UnitHardware:
+    """The leading-one shifter with all that RAP's graph asks of the unit beside it."""
+    from pimsim.integer.leading_one import emsb_q
+    from pimsim.integer.requantize import DyadicRequantize
+    from pimsim.integer.token_shift import BiasedShift, ScaledAdd
+    from pimsim.integer.vdr_normalize import FACTOR_BITS, VdrNormalize
+
+    one = 1 << 14
+    leading = BiasedShift(bias=(0,), bias_shift=0, leading=emsb_q(input_bits=accumulator_bits))
+    normalize = VdrNormalize(
+        method="reciprocal_lut", input_bits=accumulator_bits - FACTOR_BITS,
+        output_bits=ACCUMULATOR_BITS,
+    )  # fmt: skip
+    rescale = DyadicRequantize(
+        multiplier=one, shift=14, input_bits=accumulator_bits, output_bits=WIDE_BITS
+    )
+    add = ScaledAdd(multiplier=one, shift=14, input_bits=WIDE_BITS, output_bits=WIDE_BITS)
+    duties = (leading, normalize, rescale, add)
+    return _serving_all(*(duty.hardware for duty in duties))
 
 
 def _rms_norm() -> UnitHardware:
@@ -244,6 +282,7 @@ _BUILT: Final[Mapping[str, Callable[[], UnitHardware]]] = MappingProxyType(
         "ibert_layer_norm": _layer_norm,
         "ibert_rms_norm": _rms_norm,
         "table_rotary": _rotary,
+        "vdr_softmax": _vdr_softmax,
         **{model: partial(_made, model) for model in _MADE},
         **{model: partial(_floating, model) for model in _FLOATING},
         "fp32_requantize": partial(_floating_requantize, "fp32_requantize"),
@@ -253,7 +292,7 @@ _BUILT: Final[Mapping[str, Callable[[], UnitHardware]]] = MappingProxyType(
 _REQUANTIZATION: Final[Mapping[str, Callable[[int], UnitHardware]]] = MappingProxyType(
     {
         "dyadic_requantize": _requantize,
-        "emsb_q": partial(_made, "emsb_q"),
+        "emsb_q": _emsb_q,
         "shift_requantize": partial(_made, "shift_requantize"),
     }
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from pimsim.config.architecture import Adc
-from pimsim.cost.adc import flash, regression, survey, survey_at_least_4_bits
+from pimsim.cost.adc import adc_models, flash, regression, survey, survey_at_least_4_bits
 from pimsim.cost.technology import OperatingPoint
 from pimsim.errors import ModelRangeError
 
@@ -110,3 +110,16 @@ def test_below_4_bit_the_survey_refuses_and_its_bound_does_not():
         survey(adc(9), AT_28)
     assert survey_at_least_4_bits(adc(9), AT_28) == survey(adc(16), AT_28)
     assert survey_at_least_4_bits(adc(64), AT_28) == survey(adc(64), AT_28)
+
+
+def test_a_flash_is_not_faster_than_the_comparators_were_shown_to_be():
+    def flash_at(conversion_time_ns):
+        return Adc(
+            model="flash", levels=9, columns_per_adc=1, conversion_time_ns=conversion_time_ns,
+            reference="fixed", trim="none",
+        )  # fmt: skip
+
+    assert flash(flash_at(0.5), AT_28).energy_per_conversion_pj.value > 0
+    with pytest.raises(ModelRangeError, match=r"0 to 2.1 GHz, got 4.00; raise conversion_time_ns"):
+        flash(flash_at(0.25), AT_28)
+    assert adc_models(flash_at(0.25), AT_28)["flash_comparators"] == "out of range: 4 > 2.1 GHz"

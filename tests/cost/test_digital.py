@@ -1,7 +1,10 @@
+import math
+
 import pytest
 
 from pimsim.config import load_architecture
-from pimsim.cost.digital import KINDS, operations, shift_add_area_um2
+from pimsim.cost.digital import KINDS, operations
+from pimsim.cost.recombination import shift_add_area_um2
 from pimsim.cost.technology import OperatingPoint, area_ratio, energy_ratio
 from pimsim.errors import ModelRangeError
 
@@ -64,8 +67,11 @@ def test_every_kind_has_a_positive_energy(kind):
     [
         ("ad", 8, "no cost for operation 'ad'; did you mean 'add'?"),
         ("fp_add", 24, "has a cost at 16 and 32 bit only, got 24"),
-        ("add", 0, "width_bits must be 1 to 128, got 0"),
-        ("multiply", 129, "width_bits must be 1 to 128, got 129"),
+        ("add", 0, "width_bits must be a whole number from 1 to 128, got 0"),
+        ("multiply", 129, "width_bits must be a whole number from 1 to 128, got 129"),
+        ("add", 8.5, "whole number from 1 to 128, got 8.5"),
+        ("add", math.nan, "whole number from 1 to 128, got nan"),
+        ("add", "8", "whole number from 1 to 128, got '8'"),
     ],
 )
 def test_unknown_operations_are_refused(kind, width, message):
@@ -74,14 +80,26 @@ def test_unknown_operations_are_refused(kind, width, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("width", [0, -3, 8.5, math.nan, "8"])
+def test_registers_and_accumulators_have_a_whole_width(width):
+    with pytest.raises(ModelRangeError, match="width_bits of a register must be a whole number"):
+        AT_28.register(width)
+    with pytest.raises(ModelRangeError, match="width_bits of a shift-and-add must be a whole"):
+        AT_28.shift_add(width)
+
+
+def test_a_cost_is_computed_once_and_is_the_same_for_everybody_who_asks():
+    mine, fresh = operations(OperatingPoint(28.0, 0.8)), operations(OperatingPoint(28.0, 0.8))
+    assert mine.operation("add", 12) is mine.operation("add", 12)
+    assert mine.shift_add(12) is mine.shift_add(12)
+    assert mine.operation("add", 12) == fresh.operation("add", 12)
+    assert mine.operation("add", 12) != operations(OperatingPoint(28.0, 0.7)).operation("add", 12)
+    assert mine == fresh
+    assert hash(mine) == hash(fresh)
+
+
 def test_shared_converters_need_registers_for_the_other_columns():
-    rap, conventional = load_architecture("rap"), load_architecture("conventional")
-    own = rap.macros["mram"]
-    width = own.accumulator_bits(own.crossbar.rows)
-    assert width == 8 + 8 + 10
-    each = AT_28.shift_add(width).area_um2.value
-    assert shift_add_area_um2(own, AT_28).value == pytest.approx(1024 * each)
-    shared = conventional.macros["sram"]
+    shared = load_architecture("conventional").macros["sram"]
     width = shared.accumulator_bits(shared.crossbar.rows)
     expected = (
         8 * AT_28.shift_add(width).area_um2.value + (128 - 8) * AT_28.register(width).area_um2.value

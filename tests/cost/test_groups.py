@@ -14,7 +14,7 @@ COSTS = DigitalCosts(OperatingPoint(28.0, 0.9))
 
 def cost(scheme: str, *more: str):
     return chip_cost(
-        load_architecture("rap", overrides=[f"numerics.scheme={scheme}", *more]), "modelled"
+        load_architecture("rap_int8", overrides=[f"numerics.scheme={scheme}", *more]), "modelled"
     )
 
 

@@ -1,7 +1,10 @@
+from importlib.resources import files
+
 import pytest
 
 from pimsim.analog import constants
-from pimsim.cost.citations import known_entries
+from pimsim.cost.adc_points import published_converters
+from pimsim.cost.citations import known_entries, parse_entries
 from pimsim.cost.parameters import COLUMNS, FAMILIES, constant, family, parse
 from pimsim.cost.sourced import KINDS_FROM_BEST
 from pimsim.errors import InputError, NotFoundError
@@ -39,7 +42,23 @@ def test_every_reference_is_used():
     used = {parameter.values[1].source.citation_key for parameter in ROWS}
     for name in constants.FAMILIES:
         used |= {row.source.citation_key for row in constants.family(name).values()}
-    assert used - {""} == set(known_entries())
+    used |= {row.source.citation_key for row in published_converters()}
+    texts = [
+        (files(package) / "data" / "references.bib").read_text(encoding="utf-8").strip()
+        for package in ("pimsim.cost", "pimsim.analog")
+    ]
+    assert used - {""} == set(parse_entries("\n\n".join(texts)))
+
+
+def test_what_was_not_looked_up_is_marked_as_assumed():
+    admitted = [
+        row
+        for name in FAMILIES
+        for row in family(name).values()
+        if "from memory" in row.source.condition or "not checked" in row.source.condition
+    ]
+    assert admitted
+    assert {row.source.kind for row in admitted} == {"assumed"}
 
 
 def test_a_constant_carries_its_source():

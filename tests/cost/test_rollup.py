@@ -1,12 +1,17 @@
 """Roll-up of a two-operation workload, against sums written out by hand."""
 
 import dataclasses
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from pimsim.config import load_architecture
+from pimsim.config.architecture import CostModels, Io, Memory, Reprogram, Unit
 from pimsim.cost.chip import chip_cost
+from pimsim.cost.leakage import periphery_area_um2
+from pimsim.cost.prices import tile_side_mm
 from pimsim.cost.rollup import (
     area_breakdown_mm2,
     assumed_area_ratio,
@@ -22,7 +27,7 @@ from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
 from pimsim.records import ActionCounts, MacroCounts, MovedBits, Timeline, UnitCounts
 from pimsim.workload.graph import Workload
 
-RAP = load_architecture("rap")
+RAP = load_architecture("rap_int8")
 CHIP = chip_cost(RAP, "modelled")
 ADD = Operation("add", 16)
 HARDWARE = UnitHardware(
@@ -66,6 +71,7 @@ MOVED = MovedBits(
     global_buffer_write_bits=20,
     link_bits=60,
 )
+OPS = ("product", "softmax", None)
 COUNTS = (
     ActionCounts("product", 1, (STATIC, DYNAMIC), (), MOVED),
     ActionCounts("softmax", 1, (), (UnitCounts("softmax", {16: 3}),)),
@@ -102,29 +108,48 @@ def by_component(breakdown):
 
 def test_energy_is_counts_times_the_table():
     energy = by_component(roll_up(mapped(), COUNTS, timeline(0), "modelled"))
-    # 28 nm, 0.9 V: 9 fJ per on cell, on/off 2.5 (MRAM) and 1000 (SRAM), 0.15 fF per cell of a line.
+    # 28 nm, 0.9 V: 100 µS at 0.1 V for 2.8 ns and 10 µA for 1 ns per on cell, on/off 2.5 (MRAM)
+    # and 1000 (SRAM), 0.15 fF per cell of a line.
     off_cells = 8 * 8 - ON_CELLS
-    line = 0.15e-3 * 0.81 * 1024 * 1.333
+    cell = 0.15e-3 * 0.81
+    line = cell * 1024 * 1.333
     comparator = 15.2e-3 / 67.2e9 * 1e12 / 15 * CHIP_SCALE_32_28
+    one_bit = 0.021 / 16 * CHIP_SCALE_32_28
+    side_mm = tile_side_mm(CHIP).value
+    tile_mm = math.sqrt(65536 * 8 * 0.2393 * CHIP_AREA_32_28) / 1000
+    global_mm = 4 * tile_mm
+    bank_mm = tile_mm / math.sqrt(8)  # the wires within a bank are in its own energy
     expected = {
-        "mram.crossbar": ON_CELLS * 0.009 + off_cells * 0.009 / 2.5,
-        "sram.crossbar": ON_CELLS * 0.009 + off_cells * 0.009 / 1000,
+        "mram.crossbar": (ON_CELLS + off_cells / 2.5) * 10 * 0.9 * 2.8e-3,
+        "sram.crossbar": (ON_CELLS + off_cells / 1000) * 10 * 0.9e-3,
         "mram.adc": 8 * 8 * comparator,
         "sram.adc": 8 * 8 * comparator,
         "mram.drivers": 32 * line,
         "sram.drivers": 32 * line,
-        "mram.shift_add": 8 * 0.021 * 26 / 16 * CHIP_SCALE_32_28,
-        "sram.shift_add": 8 * 0.021 * 22 / 16 * CHIP_SCALE_32_28,
-        "sram.write": 64 * 0.15e-3 * 0.81 * 64 + 2 * line,
-        "tile_buffer": 150 * CHIP.tile_buffer.energy_per_bit_pj.value,
-        "global_buffer": 30 * CHIP.global_buffer.energy_per_bit_pj.value,
-        "noc": 60 * 0.135 * CHIP_SCALE_32_28,
+        "mram.decoder": 4 * 4 * 1024 * cell,  # 10 address bits in 4 groups
+        "sram.decoder": 4 * 2 * 64 * cell,
+        "sram.sample_hold": 8 * 1e-3 * 0.81,  # 1 fF
+        "mram.shift_add": 8 * (52 + 26) / 8 * one_bit,  # tree of 52 adder bits behind 8 converters
+        "sram.shift_add": 8 * 22 * one_bit,
+        "sram.write": 64 * cell * 64 + 2 * line,
+        "tile_buffer": 100 * (0.0347046 + 0.1211 * (tile_mm - bank_mm))
+        + 50 * (0.048606640625 + 0.1211 * (tile_mm - bank_mm)),
+        "global_buffer": 10 * (0.0347046 + 0.1211 * (global_mm - bank_mm))
+        + 20 * (0.048606640625 + 0.1211 * (global_mm - bank_mm)),
+        "tile_wires": 150 * 0.1211 * side_mm / 2,
+        "noc": 60 * (0.081 * CHIP_SCALE_32_28 + 0.1211 * side_mm),
         "units.softmax": 3
         * (
             32 * CHIP.unit_operations.operation("add", 16).energy_pj.value
             + CHIP.unit_operations.operation("divide", 32).energy_pj.value
         ),
     }
+    clocked = ("mram.shift_add", "sram.shift_add", "tile_buffer", "global_buffer", "units.softmax")
+    routers = 60 * 0.081 * CHIP_SCALE_32_28
+    wires = 60 * 0.1211 * side_mm
+    expected["overhead.clock_and_control"] = 0.375 * (
+        sum(expected[name] for name in clocked) + routers + wires
+    )
     got = {n: value for n, value in energy.items() if value and not n.startswith("leakage.")}
     assert set(got) == set(expected)
     for name, value in expected.items():
@@ -142,6 +167,9 @@ CHIP_SCALE_32_28 = float(
 )
 
 
+CHIP_AREA_32_28 = float(0.46**_WEIGHT)
+
+
 def test_the_parts_add_up_to_the_totals():
     breakdown = roll_up(mapped(), COUNTS, timeline(123_456), "modelled")
     energy, area = energy_breakdown_uj(breakdown), area_breakdown_mm2(breakdown)
@@ -151,10 +179,39 @@ def test_the_parts_add_up_to_the_totals():
     assert list(energy.values()) == sorted(energy.values(), reverse=True)
 
 
+def test_the_lines_are_the_total_to_the_last_bit():
+    breakdown = roll_up(mapped(), COUNTS, timeline(123_456), "modelled")
+    energy = sum((Fraction(item.energy_pj) for item in breakdown.items), Fraction())
+    assert breakdown.energy_pj == pytest.approx(float(energy), rel=1e-15)
+    by_op = {op: [i.energy_pj for i in breakdown.items if i.op == op] for op in OPS}
+    parts = math.fsum(math.fsum(values) for values in by_op.values())
+    assert parts == pytest.approx(float(energy), rel=1e-15)
+
+
 def test_operations_are_additive():
     whole = roll_up(mapped(), COUNTS, timeline(0), "modelled").energy_pj
     parts = [roll_up(mapped(), (one,), timeline(0), "modelled").energy_pj for one in COUNTS]
     assert whole == pytest.approx(sum(parts), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("histogram", "on_cells"),
+    [((8, 0, 0, 0, 0, 0, 0, 0, 0), 0), ((0, 1, 0, 2, 0, 4, 0, 1, 0), 34), ((0,) * 8 + (8,), 64)],
+)
+def test_the_crossbar_pays_for_the_cells_that_conducted(histogram, on_cells):
+    """8 conversions of 8 driven rows: 25.2 fJ a conducting cell (10 µA, 0.9 V, 2.8 ns), an on/off
+    ratio less for each other one. Everything else is independent of the data."""
+    counts = dataclasses.replace(STATIC, column_sum_histogram=histogram)
+    got, usual = (
+        by_component(
+            roll_up(mapped(), (ActionCounts("product", 1, (macro,)),), timeline(1000), "modelled")
+        )
+        for macro in (counts, STATIC)
+    )
+    by_hand = on_cells * 0.0252 + (8 * 8 - on_cells) * 0.0252 / 2.5
+    assert got.pop("mram.crossbar") == pytest.approx(by_hand, rel=1e-12)
+    usual.pop("mram.crossbar")
+    assert got == usual
 
 
 def test_many_inferences_cost_each_the_same():
@@ -242,8 +299,11 @@ def test_volatile_cells_that_hold_something_leak_all_the_time():
 def test_the_logic_of_a_macro_leaks_while_it_reads():
     counts = (ActionCounts("product", 2, (dataclasses.replace(STATIC, reads=10),)),)
     energy = by_component(roll_up(mapped(), counts, timeline(0), "modelled"))
+    logic = periphery_area_um2(CHIP.macros["mram"])
     macro = CHIP.macros["mram"]
-    logic = macro.crossbar.drivers_area_um2 + macro.shift_add_area_um2
+    assert logic.value == pytest.approx(
+        macro.crossbar.drivers_area_um2.value + macro.shift_add_area_um2.value
+    )
     power = logic_leakage_mw(logic, CHIP.point).value
     assert energy["leakage.mram"] == pytest.approx(power * 10 / 2 * 10.0)  # reads of 10 ns
 
@@ -342,7 +402,100 @@ def test_a_lower_supply_lowers_the_logic_only():
     usual, lowered = (
         by_component(roll_up(mapped(chip), COUNTS, timeline(0), "modelled")) for chip in (RAP, low)
     )
-    for name in ("units.softmax", "noc", "tile_buffer", "mram.shift_add"):
+    for name in ("units.softmax", "noc", "tile_buffer", "tile_wires", "mram.shift_add"):
         assert lowered[name] < usual[name]
     for name in ("mram.adc", "mram.crossbar", "mram.drivers", "sram.write"):
         assert lowered[name] == usual[name]
+
+
+def with_chip(**parts):
+    return RAP.model_copy(update={"chip": RAP.chip.model_copy(update=parts)})
+
+
+def test_bits_that_leave_the_chip_are_priced():
+    memory = Memory(
+        technology="hbm2", capacity_bytes=1 << 30, bandwidth_bits_per_ns=2048.0, latency_ns=50.0
+    )
+    chip = with_chip(memory=memory, io=Io(bandwidth_bits_per_ns=64.0))
+    moved = MovedBits(memory_read_bits=1000, memory_write_bits=24, io_bits=70)
+    counts = (ActionCounts("product", 2, (), (), moved),)
+    energy = by_component(roll_up(mapped(chip), counts, timeline(0), "modelled"))
+    assert energy["memory"] == pytest.approx(3.9 * 1024 / 2)
+    assert energy["io"] == pytest.approx(10.0 * 70 / 2)
+
+
+def test_bits_of_a_memory_that_the_chip_has_not_are_refused():
+    counts = (ActionCounts("product", 1, (), (), MovedBits(memory_read_bits=8)),)
+    with pytest.raises(SimulationError, match="8 memory_read_bits, but the chip has no memory"):
+        roll_up(mapped(), counts, timeline(0), "modelled")
+
+
+def test_macros_that_are_multiplexed_in_time_pay_for_their_programming():
+    macros = {
+        **RAP.macros,
+        "mram": RAP.macros["mram"].model_copy(update={"reprogram": Reprogram(row_time_ns=200.0)}),
+    }
+    chip = RAP.model_copy(update={"macros": macros})
+    macro = dataclasses.replace(STATIC, row_writes=3, program_pulses=300)
+    counts = (ActionCounts("product", 1, (macro,)),)
+    once = by_component(roll_up(mapped(chip), counts, timeline(0), "modelled"))
+    assert "mram.write" not in once
+    often = dataclasses.replace(mapped(chip), rounds=2)
+    energy = by_component(roll_up(often, counts, timeline(0), "modelled"))
+    pulses = 300  # of 1 pJ, each followed by a read; 200 cells
+    line = 0.15e-3 * 0.81 * 1024 * 1.333
+    assert energy["mram.write"] == pytest.approx(pulses * (1.0 + 0.0252) + 3 * line)
+
+
+def test_products_on_a_multiplier_array_cost_its_operations():
+    units = RAP.units.model_copy(update={"mac_array": Unit(model="digital_mac", lanes=64)})
+    chip = RAP.model_copy(update={"units": units})
+    counts = (ActionCounts("product", 1, (), (UnitCounts("mac_array", {16: 5}),)),)
+    energy = by_component(roll_up(mapped(chip), counts, timeline(0), "modelled"))
+    costs = chip_cost(chip, "modelled").unit_operations
+    each = (
+        costs.operation("multiply", 8).energy_pj.value + costs.operation("add", 32).energy_pj.value
+    )
+    assert energy["units.mac_array"] == pytest.approx(5 * 16 * each)
+
+
+def test_embedded_dram_is_refreshed_all_the_time():
+    variants = {"modelled": CostModels(buffer="edram_buffer", global_buffer="sram_buffer")}
+    chip = RAP.model_copy(update={"cost": RAP.cost.model_copy(update={"variants": variants})})
+    cost = chip_cost(chip, "modelled")
+    breakdown = roll_up(mapped(chip), (), timeline(1_000_000), "modelled")
+    energy = by_component(breakdown)
+    assert energy["refresh.tile_buffer"] == pytest.approx(
+        2 * cost.tile_buffer.refresh_mw.value * 1e3
+    )
+    assert "refresh.global_buffer" not in energy
+    models = {item.component: item.model for item in breakdown.items}
+    assert models["leakage.tile_buffer"] == "edram_buffer"
+    assert models["global_buffer"] == "sram_buffer"
+
+
+def test_a_hotter_chip_leaks_more_and_switches_the_same():
+    hot = RAP.model_copy(update={"pvt": RAP.pvt.model_copy(update={"temperature_degc": 85.0})})
+    usual, hotter = (
+        by_component(roll_up(mapped(chip), COUNTS, timeline(1_000_000), "modelled"))
+        for chip in (RAP, hot)
+    )
+    for name, energy in usual.items():
+        if name.startswith("leakage."):
+            assert hotter[name] > 5 * energy
+        elif name != "sram.sample_hold":  # kT/C
+            assert hotter[name] == energy
+
+
+def test_nothing_done_is_nothing_spent():
+    idle = dataclasses.replace(mapped(), macros_used={"mram": 0, "sram": 0})
+    assert roll_up(idle, (), timeline(0), "modelled").energy_pj == 0.0
+
+
+def test_groups_that_are_put_together_take_wide_steps():
+    """As many steps as conversions share the tree; what is beyond them takes a step of its own."""
+    grouped = dataclasses.replace(STATIC, shift_adds={26: 8, 40: 3})
+    counts = (ActionCounts("product", 1, (grouped,)),)
+    energy = by_component(roll_up(mapped(), counts, timeline(0), "modelled"))
+    one_bit = 0.021 / 16 * CHIP_SCALE_32_28
+    assert energy["mram.shift_add"] == pytest.approx((52 + 26 + 3 * 40) * one_bit, rel=1e-4)
