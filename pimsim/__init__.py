@@ -35,11 +35,13 @@ __all__ = [
     "load_workload",
     "report",
     "simulate",
+    "sweep",
 ]
 
 if TYPE_CHECKING:
     from pimsim import report
     from pimsim.config import Architecture, load_architecture
+    from pimsim.dse.sweeping import sweep
     from pimsim.errors import PimsimError
     from pimsim.records import Result
     from pimsim.report import load_result
@@ -52,6 +54,7 @@ _HOMES = {
     "Result": "pimsim.records",
     "load_result": "pimsim.report",
     "Workload": "pimsim.workload",
+    "sweep": "pimsim.dse.sweeping",
     "load_workload": "pimsim.workload",
 }
 

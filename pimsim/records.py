@@ -60,7 +60,8 @@ class MacroCounts:
     programmed_ones: int = 0
     program_pulses: int = 0
     row_writes: int = 0
-    """Word-line write cycles for operands written at run time."""
+    """Write cycles, each of one macro: word lines, again for every token that is written into some
+    of their cells only, or columns through a column port."""
     shift_adds: Mapping[int, int] = field(default_factory=dict)
     """Accumulator width [bit] → number of shift-and-add steps."""
     saturations: int = 0
@@ -184,11 +185,24 @@ class Timeline:
     request_end_ps: tuple[int, ...] = ()
     """Completion of each inference; the first one's is ``latency_ps``."""
     loading_ps: int = 0
-    """Time to program all static weights before the first inference; not in ``latency_ps``."""
+    """Time to bring all static weights into the cells before the first inference; not in
+    ``latency_ps``. 0 where the chip does not say how long that takes, or programs in rounds."""
     reprogramming_ps: int = 0
     """Share of ``latency_ps`` in which time-multiplexed macros are reprogrammed."""
+    writes: Mapping[str, int] = field(default_factory=dict)
+    """Product whose operands are written at run time → write cycles, summed over macros, counted on
+    their own; must equal the functional pass's."""
     token_group: int = 1
     """Tokens that move through the replay together; 1 is exact."""
+    path_end_ps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Ends of the pieces of the critical path, in order: each piece begins where the one before
+    ends, the first at 0, and the last ends at ``latency_ps``. Empty where not recorded."""
+    path_op: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Index into ``ops`` of each piece."""
+    path_resource: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Index into ``resources`` of each piece; -1: a pure delay, which occupies nothing."""
+    path_class: tuple[str, ...] = ()
+    """Resource class of each piece, that of ``critical_path_ps``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +267,7 @@ class Baseline:
 
     name: str
     kind: str
-    """``pim_simulated`` or ``gpu_roofline`` (later ``gpu_published``, ``gpu_measured``)."""
+    """``pim_simulated``, ``gpu_roofline_calibrated``, ``gpu_published`` or ``gpu_measured``."""
     batch: int
     """Inputs processed together."""
     precision: str
@@ -266,6 +280,11 @@ class Baseline:
     source: str
     accuracy: float | None = None
     area_mm2: float | None = None
+    node_nm: float | None = None
+    """Technology of that area."""
+    model_area_mm2: float | None = None
+    """Area of the capacity that holds the model: of a chip that computes in its cells, the share of
+    it whose macros are used; of a GPU the whole die, whose memory is on other dies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +295,22 @@ class CostVariant:
     energy_uj: float
     area_mm2: float
     tops_per_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdcModelCost:
+    """The same run with every converter costed by one model."""
+
+    model: str
+    """Registry name."""
+    this_run: bool
+    """Whether the run's own converters are costed by it."""
+    energy_uj: float | None
+    """``None`` where the model does not apply."""
+    area_mm2: float | None
+    tops_per_w: float | None
+    reason: str = ""
+    """Why the model does not apply: ``"mram: out of range: 3.17 < 4 bits"``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +355,8 @@ class Result:
     accuracy: Accuracy | None
     latency_us: float
     throughput_per_s: float
-    """Inferences, that is batches, one after the other."""
+    """Inferences, that is batches: in the steady state where at least four were replayed, else one
+    after the other."""
     energy_uj: float
     power_mw: float
     tops_per_w: float
@@ -343,3 +379,17 @@ class Result:
     timeline: Timeline
     notes: tuple[str, ...] = ()
     """What a reader must know: mechanisms of the named chip that this run does not model."""
+    attention_ops: tuple[str, ...] = ()
+    """Operations that belong to attention layers, projections included: what publications on
+    attention hardware count. All others are the rest of the network."""
+    what_if_us: Mapping[str, float] = field(default_factory=dict)
+    """Resource class → latency of the first inference if that class took no time, replayed; empty
+    unless it was asked for."""
+    sources: tuple[Source, ...] = ()
+    """Papers behind values and times: the chip, its numerics, digital units, zero skipping, devices
+    and operating point. Those behind energy and area are in ``costs``."""
+    recost: Mapping[str, Any] = field(default_factory=dict)
+    """What the run can be costed again from, beside counts and timeline: a plain document that
+    ``pimsim.recost`` writes and reads."""
+    adc_models: tuple[AdcModelCost, ...] = ()
+    """The run under each cost model of converters; empty unless it was asked for."""

@@ -156,10 +156,14 @@ class Registry(Generic[T]):
         return entry
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        return name in self._entries or name in self._declared or name in self.names()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+    def is_own(self, name: str) -> bool:
+        """Whether ``name`` is one of ours; a plug-in that claims it, too, is found on use."""
+        return name in self._entries or name in self._declared
 
     def names(self) -> tuple[str, ...]:
         """All known names, ours and the plug-ins', sorted."""

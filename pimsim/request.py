@@ -44,6 +44,12 @@ class Request:
     seq: int | None
     overrides: tuple[str, ...]
     progress: Progress | None
+    requests: int = 1
+    """Inferences that follow each other in the replay."""
+    token_group: int = 1
+    """Tokens that move through the replay together."""
+    checks: bool = False
+    """Whether the replay checks itself."""
 
     def check(self) -> None:
         """Raise for numbers that no run can have."""
@@ -53,6 +59,8 @@ class Request:
             ("seed", self.seed, 0),
             ("batch", self.batch, 1),
             ("seq", self.seq, 1),
+            ("requests", self.requests, 1),
+            ("token_group", self.token_group, 1),
         ):
             if value is not None and value < least:
                 raise InputError(f"{name} must be {least} or more, got {value}")

@@ -3,19 +3,22 @@
 Which question this module answers: *which numbers head the report, and how do the parts add up?*
 
 One inference is one batch. Energy is that of one isolated inference, leakage included; throughput
-is that of inferences one after the other, without overlap.
+is that of the steady state where several inferences were replayed, else of one after the other.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pimsim import cost, units
-from pimsim.baselines import default_baselines
+from pimsim.baselines import Comparison, compared
 from pimsim.config import config_hash, ideal_parts
 from pimsim.config.architecture import Architecture
+from pimsim.cost.basis import to_document
+from pimsim.cost.paper_table import macro_of
 from pimsim.functional import FunctionalRun
 from pimsim.functional.shape_only import BIT_DENSITY_RATIO
 from pimsim.mapping import MappedWorkload
@@ -30,6 +33,8 @@ from pimsim.records import (
     ServiceTimes,
     Timeline,
 )
+from pimsim.streaming import stream
+from pimsim.timing.analysis import throughput
 from pimsim.workload import Workload, summary
 
 
@@ -45,6 +50,8 @@ class ChipRun:
     timeline: Timeline
     costs: tuple[CostBreakdown, ...]
     """One per variant, the default first."""
+    what_if_ps: Mapping[str, int] = field(default_factory=dict)
+    """Resource class → latency if it took no time, replayed; empty unless asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class RunSettings:
     threads: int
     overrides: tuple[str, ...]
     wall_times_s: Mapping[str, float]
+    baselines: bool = True
+    """Whether to compare: with GPUs, and chips at their own best batch."""
 
 
 def assemble(
@@ -92,10 +101,11 @@ class _Assembly:
 
     def result(self) -> Result:
         run, workload, dims = self.run, self.settings.workload, self.settings.dims
-        main, macs = run.costs[0], summary.macs(workload, dims).total
+        macs = summary.macs(workload, dims).total
         latency_us = units.us_from_ps(run.timeline.latency_ps)
-        energy_uj, area_mm2 = units.uj_from_pj(main.energy_pj), units.mm2_from_um2(main.area_um2)
-        throughput_per_s = units.PER_S_PER_PER_US / latency_us
+        basis = cost.basis_of(run.mapped)
+        gpus = self._gpus()
+        pace = throughput(run.timeline)
         return Result(
             manifest=self._manifest(),
             workload={
@@ -105,32 +115,36 @@ class _Assembly:
             },
             architecture_name=run.architecture.name,
             scheme=run.architecture.numerics.scheme,
-            area_mm2=area_mm2,
             accuracy=run.accuracy,
             latency_us=latency_us,
-            throughput_per_s=throughput_per_s,
-            energy_uj=energy_uj,
-            power_mw=1000.0 * energy_uj / latency_us,
-            tops_per_w=units.tops_per_w(macs, energy_uj),
-            tops_per_mm2=units.tops_per_mm2(macs, throughput_per_s, area_mm2),
+            throughput_per_s=pace.per_s,
             cells_ratio=_cells_ratio(run),
-            area_ratio=_area_ratio(run),
-            energy_breakdown_uj=cost.energy_breakdown_uj(main),
-            area_breakdown_mm2=cost.area_breakdown_mm2(main),
             latency_breakdown_us=_latency_breakdown_us(run),
-            assumed_energy_ratio=cost.assumed_energy_ratio(main),
-            assumed_area_ratio=cost.assumed_area_ratio(main),
             assumed_latency_ratio=_assumed_latency_ratio(run),
-            cost_variants=_variants(run.costs, macs),
-            baselines=self._baselines(),
+            baselines=(
+                *(_as_baseline(other, self.settings.batch) for other in self.others),
+                *self._streamed(),
+                *gpus.baselines,
+            ),
             counts=run.functional.counts,
-            costs=run.costs,
             timeline=run.timeline,
+            attention_ops=tuple(op.op.name for op in run.mapped.ops if op.op.group is not None),
+            sources=cost.run_sources(run.architecture, run.functional.counts),
+            recost=to_document(basis, run.service_times),
+            what_if_us={
+                name: units.us_from_ps(time_ps) for name, time_ps in run.what_if_ps.items()
+            },
+            **cost_figures(
+                run.costs, basis, macs=macs, latency_us=latency_us, throughput_per_s=pace.per_s
+            ),
             notes=(
                 *run.architecture.notes,
                 *run.architecture.pvt.notes,
+                *run.mapped.notes,
                 *self._assumptions(),
+                *cost.write_notes(run.mapped, run.functional.counts, run.timeline, run.costs[0]),
                 *self.missing,
+                *gpus.missing,
             ),
         )
 
@@ -144,10 +158,28 @@ class _Assembly:
         )
         return (note,)
 
-    def _baselines(self) -> tuple[Baseline, ...]:
-        chips = tuple(_as_baseline(other, self.settings.batch) for other in self.others)
-        one_input = {**self.settings.dims, "batch": 1}
-        return chips + tuple(default_baselines(self.settings.workload, one_input))
+    def _streamed(self) -> Iterator[Baseline]:
+        """The chips of the comparison at their own best batch: inferences behind one another."""
+        if not self.settings.baselines:
+            return
+        for run in (self.run, *self.others):
+            found = stream(
+                run.mapped, run.service_times, run.functional, run.timeline, run.costs[0]
+            )
+            if found is not None:
+                alone = _as_baseline(run, self.settings.batch)
+                yield replace(
+                    alone,
+                    name=f"{alone.name}, streamed",
+                    batch=self.settings.batch * found.inferences,
+                    latency_us=found.latency_us,
+                    energy_uj=found.energy_uj / self.settings.batch,
+                )
+
+    def _gpus(self) -> Comparison:
+        if not self.settings.baselines:
+            return Comparison((), ())
+        return compared(self.settings.workload, {**self.settings.dims, "batch": 1})
 
     def _manifest(self) -> Manifest:
         settings, architecture = self.settings, self.run.architecture
@@ -164,7 +196,7 @@ class _Assembly:
             config_hash=config_hash(architecture),
             workload_hash=summary.content_hash(settings.workload),
             overrides=settings.overrides,
-            models=_models(architecture),
+            models=models_of(architecture, architecture.cost.default),
             ideal=ideal_parts(architecture),
             versions=versions(),
             wall_times_s={
@@ -173,6 +205,47 @@ class _Assembly:
             host=host(),
             paths={"working_folder": str(Path.cwd())},
         )
+
+
+def cost_figures(
+    costs: Sequence[CostBreakdown],
+    basis: cost.CostBasis,
+    *,
+    macs: int,
+    latency_us: float,
+    throughput_per_s: float,
+) -> dict[str, Any]:
+    """Return the fields of a result that follow from its costs.
+
+    Parameters
+    ----------
+    costs
+        One per variant, the one that heads the result first.
+    basis
+        What was costed.
+    macs
+        Multiply-accumulates of one inference.
+    latency_us
+        Of one inference.
+    throughput_per_s
+        Inferences per second.
+    """
+    main = costs[0]
+    energy_uj, area_mm2 = units.uj_from_pj(main.energy_pj), units.mm2_from_um2(main.area_um2)
+    return {
+        "area_mm2": area_mm2,
+        "energy_uj": energy_uj,
+        "power_mw": 1000.0 * energy_uj / latency_us,
+        "tops_per_w": units.tops_per_w(macs, energy_uj),
+        "tops_per_mm2": units.tops_per_mm2(macs, throughput_per_s, area_mm2),
+        "area_ratio": _area_ratio(main, basis),
+        "energy_breakdown_uj": cost.energy_breakdown_uj(main),
+        "area_breakdown_mm2": cost.area_breakdown_mm2(main),
+        "assumed_energy_ratio": cost.assumed_energy_ratio(main),
+        "assumed_area_ratio": cost.assumed_area_ratio(main),
+        "cost_variants": _variants(costs, macs),
+        "costs": tuple(costs),
+    }
 
 
 def _as_baseline(run: ChipRun, batch: int) -> Baseline:
@@ -185,12 +258,15 @@ def _as_baseline(run: ChipRun, batch: int) -> Baseline:
         latency_us=units.us_from_ps(run.timeline.latency_ps),
         energy_uj=units.uj_from_pj(run.costs[0].energy_pj) / batch,
         scope=(
-            "chip, leakage included; no off-chip memory, I/O or weight loading; latency of the "
-            "batch, energy per input"
+            "chip incl. leakage, and off-chip memory and I/O where it has them; excludes host and "
+            "loading of weights; latency of the batch, energy per input"
         ),
         source=f"simulated by pimsim, cost variant {run.costs[0].variant}",
         accuracy=None if analog is None else sum(analog) / len(analog),
         area_mm2=units.mm2_from_um2(run.costs[0].area_um2),
+        node_nm=run.architecture.node_nm,
+        model_area_mm2=units.mm2_from_um2(run.costs[0].area_um2)
+        * _area_ratio(run.costs[0], cost.basis_of(run.mapped)),
     )
 
 
@@ -245,22 +321,23 @@ def _cells_ratio(run: ChipRun) -> float:
     return sum(run.mapped.cells_used.values()) / sum(cells.values())
 
 
-def _area_ratio(run: ChipRun) -> float:
+def _area_ratio(main: CostBreakdown, basis: cost.CostBasis) -> float:
     """Share of the macros' area that belongs to macros in use."""
-    areas = dict.fromkeys(run.architecture.macros, 0.0)
-    for item in run.costs[0].items:
-        kind = item.component.split(".")[0]
+    architecture = basis.architecture
+    areas = dict.fromkeys(architecture.macros, 0.0)
+    for item in main.items:
+        kind = macro_of(item.component, architecture) or item.component.split(".")[0]
         if kind in areas:
             areas[kind] += item.area_um2
     used = 0.0
     for name, area_um2 in areas.items():
-        macros = run.architecture.tile.macros.get(name, 0) * run.architecture.chip.tiles
-        used += area_um2 * run.mapped.macros_used.get(name, 0) / macros if macros else 0.0
+        macros = architecture.tile.macros.get(name, 0) * architecture.chip.tiles
+        used += area_um2 * basis.macros_used.get(name, 0) / macros if macros else 0.0
     return used / sum(areas.values())
 
 
-def _models(architecture: Architecture) -> dict[str, str]:
-    """Role → registry name of every model that the run used."""
+def models_of(architecture: Architecture, variant: str) -> dict[str, str]:
+    """Role → registry name of every model that a run uses under one cost variant."""
     models = {"numerics": architecture.numerics.scheme, "noc": architecture.chip.noc.model}
     for name, macro in architecture.macros.items():
         models[f"{name}.cell"] = macro.crossbar.cell.model
@@ -268,7 +345,10 @@ def _models(architecture: Architecture) -> dict[str, str]:
         models[f"{name}.zero_skipping"] = macro.zero_skipping.model
     for function, unit in architecture.units.present().items():
         models[f"units.{function}"] = unit.model
-    chosen = architecture.cost.variants[architecture.cost.default]
+    chosen = architecture.cost.variants[variant]
     for role in type(chosen).model_fields:
-        models[f"cost.{role}"] = getattr(chosen, role)
+        model = getattr(chosen, role)
+        if model is not None:  # a table of its own stands in the architecture file
+            stated = isinstance(model, str | int)
+            models[f"cost.{role}"] = str(model) if stated else "the file's own"
     return models

@@ -6,6 +6,8 @@ Every name of a dimensional quantity ends in its unit. pJ, ns, mW and GHz are co
 (1 pJ/ns = 1 mW), so models need no factors; results and reports use µJ, µs and mm².
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 UNIT_SUFFIXES: Final = frozenset(
@@ -17,6 +19,43 @@ UNIT_SUFFIXES: Final = frozenset(
     }
 )
 """Every allowed ending of a dimensional or dimensionless float name (counts are plural nouns)."""
+
+UNIT_SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pj": "pJ",
+        "ns": "ns",
+        "mw": "mW",
+        "ghz": "GHz",
+        "v": "V",
+        "mv": "mV",
+        "ua": "µA",
+        "usiemens": "µS",
+        "ohm": "Ω",
+        "ff": "fF",
+        "nm": "nm",
+        "um": "µm",
+        "um2": "µm²",
+        "degc": "°C",
+        "s": "s",
+        "bits": "bit",
+        "bytes": "B",
+        "bits_per_ns": "bit/ns",
+        "bytes_per_ns": "B/ns",
+        "lsb": "LSB",
+        "db": "dB",
+        "ps": "ps",
+        "us": "µs",
+        "uj": "µJ",
+        "mm2": "mm²",
+        "per_s": "/s",
+        "tops_per_w": "TOPS/W",
+        "tops_per_mm2": "TOPS/mm²",
+        "ratio": "",
+        "exponent": "",
+        "coefficient": "",
+    }
+)
+"""How each ending is written behind a number."""
 
 PS_PER_NS: Final = 1_000
 PS_PER_US: Final = 1_000_000

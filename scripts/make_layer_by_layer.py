@@ -31,7 +31,7 @@ OBSERVERS: Final = {
 
 def chip(scheme: str, *overrides: str) -> Architecture:
     """The reference chip under a scheme."""
-    return load_architecture("rap", overrides=[f"numerics.scheme={scheme}", *overrides])
+    return load_architecture("rap_int8", overrides=[f"numerics.scheme={scheme}", *overrides])
 
 
 def table() -> str:

@@ -108,7 +108,7 @@ def answers() -> dict[str, Accuracy]:
     exact = reference.run(workload, *inputs)[output]
     found = {}
     for model in (*NAMES, *FLOATING):
-        chip = "conventional" if model in FLOATING else "rap"
+        chip = "conventional" if model in FLOATING else "rap_int8"
         architecture = load_architecture(chip, overrides=[f"units.softmax.model={model}"])
         outputs = run_exact(quantize(workload, architecture, statistics), samples.evaluation, {})
         found[model] = measure(Answers(exact, outputs[output], [outputs[output]]), samples.labels)

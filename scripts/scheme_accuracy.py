@@ -32,10 +32,10 @@ INTEGER_UNITS = {"rms_norm": "ibert_rms_norm", "silu": "ibert_silu", "rotary": "
 FLOAT_UNITS = {"rms_norm": "fp32_rms_norm", "silu": "fp32_silu", "rotary": "fp32_rotary"}
 ROWS: tuple[Row, ...] = (
     *(row for row in ACCURACY_ROWS if not {"numerics.group=64", "numerics.group=128"} & {*row[2]}),
-    ("rap", "int8_dyadic", ("numerics.observer=mse",)),
-    ("rap", "int4", ("numerics.observer=mse",)),
-    ("rap", "qrazor_w4a4", ("numerics.group=16", "numerics.observer=mse")),
-    ("rap", "quartz_w4a4", ("numerics.group=16", "numerics.observer=mse")),
+    ("rap_int8", "int8_dyadic", ("numerics.observer=mse",)),
+    ("rap_int8", "int4", ("numerics.observer=mse",)),
+    ("rap_int8", "qrazor_w4a4", ("numerics.group=16", "numerics.observer=mse")),
+    ("rap_int8", "quartz_w4a4", ("numerics.group=16", "numerics.observer=mse")),
 )
 
 
@@ -115,7 +115,7 @@ def chosen(schemes: Sequence[str], settings: Sequence[str]) -> tuple[Row, ...]:
     if not schemes:
         return ROWS
     chips = {row[1]: row[0] for row in ROWS}
-    return tuple((chips.get(scheme, "rap"), scheme, tuple(settings)) for scheme in schemes)
+    return tuple((chips.get(scheme, "rap_int8"), scheme, tuple(settings)) for scheme in schemes)
 
 
 def main() -> None:

@@ -29,13 +29,13 @@ Row = tuple[str, str, tuple[str, ...]]
 ACCURACY_ROWS: tuple[Row, ...] = (
     ("conventional", "float32", ()),
     ("conventional", "int8_dqq", ()),
-    ("rap", "int8_dyadic", ()),
-    ("rap", "int4", ()),
-    *(("rap", "qrazor_w4a4", (f"numerics.group={group}",)) for group in (8, 16, 32, 64, 128)),
-    ("rap", "qrazor_w4a4", ("numerics.group=16", "numerics.basis_bits=8")),
-    ("rap", "qrazor_w4a8", ("numerics.group=16",)),
-    ("rap", "qrazor_w4a4kv4", ("numerics.group=16",)),
-    *(("rap", "quartz_w4a4", (f"numerics.group={group}",)) for group in (8, 16, 32, 64, 128)),
+    ("rap_int8", "int8_dyadic", ()),
+    ("rap_int8", "int4", ()),
+    *(("rap_int8", "qrazor_w4a4", (f"numerics.group={group}",)) for group in (8, 16, 32, 64, 128)),
+    ("rap_int8", "qrazor_w4a4", ("numerics.group=16", "numerics.basis_bits=8")),
+    ("rap_int8", "qrazor_w4a8", ("numerics.group=16",)),
+    ("rap_int8", "qrazor_w4a4kv4", ("numerics.group=16",)),
+    *(("rap_int8", "quartz_w4a4", (f"numerics.group={group}",)) for group in (8, 16, 32, 64, 128)),
 )
 COST_ROWS = (
     "int8_dyadic", "int4", "qrazor_w4a4", "qrazor_w4a8", "qrazor_w4a4kv4", "quartz_w4a4",
@@ -99,7 +99,7 @@ def cost_table() -> str:
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for scheme in COST_ROWS:
         run = simulate(
-            "rap", WORKLOAD, samples=COST_SAMPLES, chips=1, compare=(),
+            "rap_int8", WORKLOAD, samples=COST_SAMPLES, chips=1, compare=(),
             overrides=[f"numerics.scheme={scheme}"],
         )  # fmt: skip
         macros = [macro for op in run.counts for macro in op.macros]

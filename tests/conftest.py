@@ -225,7 +225,7 @@ def _example_baselines() -> tuple[Baseline, ...]:
         ),
         Baseline(
             name="NVIDIA Example 100",
-            kind="gpu_roofline",
+            kind="gpu_roofline_calibrated",
             batch=1,
             precision="fp16",
             latency_us=40.0,

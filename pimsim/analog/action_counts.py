@@ -59,7 +59,8 @@ def reads_of(drive: Drive, macro: Macro) -> NDArray[np.int32] | int:
     if drive.packed is not None:
         return drive.packed.reads
     if drive.kept is not None:
-        return drive.kept.sum(axis=2, dtype=np.int32)
+        kept: NDArray[np.int32] = drive.kept.sum(axis=2, dtype=np.int32)
+        return kept
     return dense_read_cycles(drive.digits.shape[2], active_rows=macro.crossbar.active_rows)
 
 

@@ -29,7 +29,8 @@ class AddedCells:
     cells: NDArray[np.int32]
     """(matrices, parts, rows, 64): 64 of the slices * cols in each part."""
     kept: NDArray[np.bool_]
-    """(vectors, planes, row groups): reads that take place; empty: all."""
+    """(vectors, planes, row groups or packed reads): reads that take place; empty: all row groups,
+    or no packed read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class Conversion:
             by_sum += (found.sum(axis=0) + found.sum(axis=1))[: len(by_sum)]
             groups = 1 if added.cells.size == 0 else block.groups
             lines = len(out) * len(merge.plane_weights) * groups
-            lines = int(added.kept.sum()) if added.kept.size else lines
+            lines = int(added.kept.sum()) if added.kept.size or by_read else lines
             by_sum[0] -= lines * (len(self.row_of) % 2)
         return int(saturated)
 

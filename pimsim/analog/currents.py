@@ -47,7 +47,7 @@ def by_currents(
     lowest, highest = sum_range(block.product.macro)
     by_sum = np.zeros(highest - lowest + 1, np.int64)
     per_vector = len(packing.merge.planes) * len(packing.merge.slices) * block.width
-    for matrices, vectors in _chunks(drive, per_vector):
+    for matrices, vectors in chunks_of(drive, per_vector):
         digits, deviations = contents_of(block, stored, matrices)
         for group in range(block.groups):
             rows = slice(group * active, min((group + 1) * active, block.height))
@@ -65,7 +65,7 @@ def by_currents(
     return Tally(loads if any(packing.mixes) else by_sum, saturations)
 
 
-def _chunks(drive: Drive, per_vector: int) -> Iterator[tuple[slice, slice]]:
+def chunks_of(drive: Drive, per_vector: int) -> Iterator[tuple[slice, slice]]:
     """Cut the work: whole matrices, or parts of the vectors of one: (matrices, vectors)."""
     most, each = max(1, CHUNK_ELEMENTS // per_vector), drive.vectors_per_matrix
     if each == 0:

@@ -120,7 +120,8 @@ def convert_currents(
         Whether reads take rows from anywhere: ``inputs`` then holds the read of each row, -1 where
         it is not driven, and there are as many groups as reads in ``kept``.
     kept
-        (vectors, plane conversions, row groups), or empty where every conversion takes place.
+        (vectors, plane conversions, row groups), or empty where every conversion takes place; with
+        ``by_read``, (vectors, planes, most reads).
     row_ids
         Vector → its number within the whole run.
     place

@@ -23,7 +23,7 @@ from pimsim.analog.bitsift import PackedReads
 from pimsim.analog.blocks import Block
 from pimsim.analog.coding import load_max, sum_range
 from pimsim.analog.conversion import AddedCells, Conversion
-from pimsim.analog.currents import contents_of
+from pimsim.analog.currents import chunks_of, contents_of
 from pimsim.analog.drives import Drive, Tally
 from pimsim.analog.packing import Packing
 from pimsim.analog.runtime import compiled_kernels
@@ -106,10 +106,9 @@ def by_read_currents(
     lowest, highest = sum_range(block.product.macro)
     by_sum = np.zeros(highest - lowest + 1, np.int64)
     loads = np.zeros(load_max(block.product.macro) + 1, np.int64)
-    each = drive.vectors_per_matrix
-    for matrix in range(drive.matrices):
-        vectors = slice(matrix * each, (matrix + 1) * each)
-        digits, deviations = contents_of(block, stored, slice(matrix, matrix + 1))
+    per_vector = len(packing.merge.planes) * len(packing.merge.slices) * block.width
+    for matrices, vectors in chunks_of(drive, per_vector):
+        digits, deviations = contents_of(block, stored, matrices)
         cells = packing.cells(digits, deviations)
         reads = packed.reads[:, vectors]
         for read in range(int(reads.max(initial=0))):

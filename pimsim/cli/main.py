@@ -12,8 +12,23 @@ import typer
 from typer.core import TyperGroup
 
 import pimsim
-from pimsim.cli import check, quantize, run, show, trace
+from pimsim.cli import (
+    check,
+    cite,
+    compare,
+    describe,
+    explain,
+    gpu,
+    quantize,
+    recost,
+    run,
+    show,
+    sweep,
+    trace,
+    validate,
+)
 from pimsim.cli import list as listing
+from pimsim.cli import map as mapping
 from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
 from pimsim.errors import PimsimError
 
@@ -91,6 +106,15 @@ def pimsim_command(
 app.command("run")(run.run)
 app.command("trace")(trace.trace)
 app.command("quantize")(quantize.quantize)
+app.command("map")(mapping.map_)
 app.command("list")(listing.list_known)
 app.command("show")(show.show)
 app.command("check")(check.check)
+app.command("describe")(describe.describe)
+app.command("cite")(cite.cite)
+app.command("recost")(recost.recost)
+app.command("explain")(explain.explain)
+app.command("validate")(validate.validate)
+app.add_typer(gpu.app, name="gpu")
+app.command("compare")(compare.compare)
+app.command("sweep")(sweep.sweep)

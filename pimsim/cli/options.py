@@ -29,3 +29,23 @@ def at_least(least: int) -> Callable[[int | None], int | None]:
         return value
 
     return check
+
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a key of the architecture, e.g. macros.mram.adc.levels=17. Repeatable.",
+    ),
+]
+"""Of verbs that take an architecture and nothing else."""
+
+VariantOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Cost variant: a key of the architecture's cost.variants.",
+        show_default="the architecture's cost.default",
+    ),
+]

@@ -16,14 +16,23 @@ SHOWN: Final = 12
 """Layers in the printed table."""
 
 
+CHIPS: Final = {None: "rap", "rap_int8p1": "rap", "int8_dqq": "conventional"}
+"""Scheme → chip whose units it needs, where none is named; ``rap_int8`` for all others."""
+
+
 def quantize(
     *,
     workload: Annotated[
         str, typer.Argument(metavar="WORKLOAD", help="Workload: a name or a folder.")
     ],
     arch: Annotated[
-        str, typer.Option(metavar="NAME", help="Architecture: a name or a YAML file.")
-    ] = "rap",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Architecture: a name or a YAML file.",
+            show_default="rap, or a bundled chip with the scheme's units",
+        ),
+    ] = None,
     scheme: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +74,7 @@ def quantize(
     from pimsim.config import load_architecture, workload_path
 
     overrides = [*([] if scheme is None else [f"numerics.scheme={scheme}"]), *(set_ or ())]
-    chip = load_architecture(arch, overrides=overrides)
+    chip = load_architecture(arch or CHIPS.get(scheme, "rap_int8"), overrides=overrides)
     path = workload_path(workload)
     folder = output or Path("pimsim-out") / f"{path.resolve().name}-{chip.name}-quantize"
 

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,12 @@ class Phase(StrEnum):
 
     PREFILL = "prefill"
     DECODE = "decode"
+
+
+class AdcModels(StrEnum):
+    """Which cost models of converters a run is shown under."""
+
+    ALL = "all"
 
 
 def run(
@@ -82,6 +89,37 @@ def run(
             help="Tokens that prefill fills the cache with, or that decode finds in it.",
         ),
     ] = None,
+    requests: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            callback=at_least(1),
+            help="Inferences that follow each other on the chip; shows throughput.",
+        ),
+    ] = 1,
+    token_group: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            callback=at_least(1),
+            help="Tokens timed together: 1 is exact, more run faster.",
+        ),
+    ] = 1,
+    checks: Annotated[
+        bool,
+        typer.Option("--checks", help="Check the replay: work conserved, queues, Little's law."),
+    ] = False,
+    what_if: Annotated[
+        bool,
+        typer.Option("--what-if", help="Replay again with each kind of resource infinitely fast."),
+    ] = False,
+    adc_models: Annotated[
+        AdcModels | None,
+        typer.Option(
+            help="Also cost the run under every cost model of its converters.",
+            show_default="only the cost variants",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -134,10 +172,18 @@ def run(
                 seq=seq,
                 phase=None if phase is None else phase.value,
                 context=context,
+                requests=requests,
+                token_group=token_group,
+                checks=checks,
+                what_if=what_if,
                 threads=threads,
                 overrides=overrides,
                 progress=bar,
             )
+            if adc_models is not None:
+                from pimsim.adc_comparison import under_adc_models
+
+                result = replace(result, adc_models=under_adc_models(result))
             if bar is not None:
                 bar.stage("writing the report", None)
             report.write(result, folder)

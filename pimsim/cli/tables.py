@@ -8,7 +8,7 @@ here. Whatever does not fit in a column is wrapped, never cut.
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pimsim.records import NATS_PER_TOKEN, Accuracy, Baseline, Result
+from pimsim.timing import analysis
+from pimsim.timing.bottleneck import bottleneck_sentence, class_shares, latency_without_ps
+from pimsim.units import PS_PER_US
 
 WIDTH: Final = 100
 MIN_WIDTH: Final = 80
@@ -104,7 +107,10 @@ def _parts(result: Result, folder: Path | None, *, paired: bool) -> list[Rendera
         [_header(result)],
         *_pair(_accuracy(result), _performance(result), paired=paired),
         *_pair(energy, latency, paired=paired),
+        [Text(bottleneck_sentence(result.timeline)), _resources(result)],
         [assumed],
+        *_spending(result),
+        *_scopes(result),
     ]
     if len(result.cost_variants) > 1:
         blocks.append([_cost_variants(result)])
@@ -116,6 +122,34 @@ def _parts(result: Result, folder: Path | None, *, paired: bool) -> list[Rendera
     if folder is not None:
         blocks.append([Text(f"Files: {folder}, open {folder / 'report.html'}", overflow="fold")])
     return [part for block in blocks for part in (*block, Text())][:-1]
+
+
+def _spending(result: Result) -> Iterator[list[RenderableType]]:
+    """Blocks on what the energy went into, and what it depends on."""
+    from pimsim.cli import cost_tables  # it builds on this module
+
+    joules = cost_tables.joules(result)
+    if joules is not None:
+        yield [joules]
+    if result.adc_models:
+        yield [*cost_tables.adc_models(result.adc_models)]
+
+
+def _scopes(result: Result) -> Iterator[list[RenderableType]]:
+    """What publications on attention hardware count, and the rest."""
+    from pimsim.report.scopes import scopes
+
+    found = scopes(result)
+    if found:
+        shown = plain_table("full network", "energy", "", "latency", "")
+        for scope in found:
+            timed = quantity(scope.latency_us, "µs") if scope.operations else ""
+            share = percent(scope.latency_us / result.latency_us) if scope.operations else ""
+            shown.add_row(
+                scope.name, quantity(scope.energy_uj, "µJ"),
+                percent(scope.energy_uj / result.energy_uj), timed, share,
+            )  # fmt: skip
+        yield [shown]
 
 
 def _header(result: Result) -> Text:
@@ -184,7 +218,14 @@ def decibels(value_db: float) -> str:
 def _performance(result: Result) -> Table:
     table = _pairs("one inference")
     table.add_row("latency", quantity(result.latency_us, "µs"))
-    table.add_row("throughput", quantity(result.throughput_per_s, "/s"))
+    for name, time_ps in _further_latencies(result):
+        table.add_row(name, quantity(time_ps / PS_PER_US, "µs"))
+    pace, requests = "throughput", len(result.timeline.request_end_ps)
+    if analysis.throughput(result.timeline).kind == "steady_state":
+        pace = f"throughput of {count(requests, 'inference')}"
+    elif requests > 1:  # too few to speak of a steady state
+        pace = "throughput, one at a time"
+    table.add_row(pace, quantity(result.throughput_per_s, "/s"))
     table.add_row("energy", quantity(result.energy_uj, "µJ"))
     table.add_row("average power", quantity(result.power_mw, "mW"))
     table.add_row("area", quantity(result.area_mm2, "mm²"))
@@ -195,14 +236,58 @@ def _performance(result: Result) -> Table:
     return table
 
 
+def _further_latencies(result: Result) -> Iterator[tuple[str, float]]:
+    """What there is besides the latency of the first inference, and its time. [ps]"""
+    found = analysis.latencies(result.timeline)
+    if found.loading_ps:
+        yield "with loading of weights", found.first_with_loading_ps
+    if found.further_ps:
+        mean_ps = math.fsum(found.further_ps) / len(found.further_ps)
+        yield f"{count(len(found.further_ps), 'further one')}, mean", mean_ps
+
+
+def _resources(result: Result) -> Table:
+    """Who is busy and who queues, the classes that hold most of the critical path first."""
+    from pimsim.report.wording import class_name  # the report's words, so that both agree
+
+    line = result.timeline
+    shares = {share.name: share for share in class_shares(line)}
+    without_ps = latency_without_ps(line)
+    replayed = bool(result.what_if_us)
+    last = "without µs" if replayed else "without µs ≥"
+    table = plain_table(
+        "resources", "needed", "busy", "busiest", "queue µs", "longest", "of path", last
+    )
+    uses = analysis.class_uses(line)
+    for use in sorted(uses, key=lambda use: without_ps[use.resource_class]):
+        share = shares.get(use.resource_class)
+        bound_us = without_ps[use.resource_class] / PS_PER_US
+        table.add_row(
+            class_name(use.resource_class),
+            f"{use.resources:,}",
+            percent(use.utilisation_ratio),
+            percent(use.busiest_ratio),
+            "" if use.mean_wait_ps is None else quantity(use.mean_wait_ps / PS_PER_US),
+            "" if use.longest_wait_ps is None else quantity(use.longest_wait_ps / PS_PER_US),
+            percent(share.ratio if share else 0.0),
+            quantity(result.what_if_us.get(use.resource_class, bound_us)),
+        )
+    return table
+
+
 def _contributors(
     what: str, breakdown: Mapping[str, float], unit: str, *, assumed_ratio: float
 ) -> Table:
-    """The largest parts and what is left; the shares sum to 100 %."""
+    title = f"{what} ({percent(assumed_ratio, 0)} assumed)"
+    return ranking(title, breakdown, unit, shown=TOP_CONTRIBUTORS)
+
+
+def ranking(title: str, breakdown: Mapping[str, float], unit: str, *, shown: int) -> Table:
+    """Return the largest parts and what is left; the shares sum to 100 %."""
     total = math.fsum(breakdown.values())
     ranked = sorted(breakdown.items(), key=lambda part: (-part[1], part[0]))
-    table = plain_table(f"{what} ({percent(assumed_ratio, 0)} assumed)", unit, "share")
-    top, rest = ranked[:TOP_CONTRIBUTORS], ranked[TOP_CONTRIBUTORS:]
+    table = plain_table(title, unit, "share")
+    top, rest = ranked[:shown], ranked[shown:]
     if rest:
         top.append((f"{len(rest)} more", math.fsum(value for _, value in rest)))
     for name, value in top:

@@ -13,7 +13,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from pimsim.config.base import PICOSECOND_NS, Config, known_in
 from pimsim.config.cells import Cell, Drift, Faults, Programming, ReadNoise, Wires
+from pimsim.config.component_table import ComponentTable
 from pimsim.config.converters import Adc, CodeRange
+from pimsim.config.costs import Cost, CostModels, Name
 from pimsim.config.macros import (
     Accumulate,
     Crossbar,
@@ -25,7 +27,7 @@ from pimsim.config.macros import (
     ZeroSkipping,
 )
 from pimsim.config.pvt import Pvt
-from pimsim.registry import COST_MODELS, SCHEMES, TIMING_UNITS, UNITS
+from pimsim.registry import SCHEMES, TIMING_UNITS, UNITS
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -36,6 +38,7 @@ __all__ = [
     "Cell",
     "Chip",
     "CodeRange",
+    "ComponentTable",
     "Cost",
     "CostModels",
     "Crossbar",
@@ -67,13 +70,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 
 SchemeModel = Annotated[str, AfterValidator(known_in(SCHEMES))]
-ConverterCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "converters"))]
-CrossbarCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "crossbars"))]
-LogicCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "digital logic"))]
-BufferCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "buffers"))]
-NocCost = Annotated[str, AfterValidator(known_in(COST_MODELS, "networks"))]
 NocModel = Annotated[str, AfterValidator(known_in(TIMING_UNITS))]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 Operand = Literal["static", "dynamic"]
 
@@ -244,6 +241,20 @@ class Numerics(Config):
     """Share of the non-zero magnitudes that observer ``percentile`` keeps, such as 0.999."""
     weight_scales: Literal["per_channel", "per_tensor"] = "per_channel"
     """Static weights have one scale for each output channel, or one for all."""
+    kv_bits: int | None = Field(default=None, ge=8, le=16)
+    """Width of stored keys and values, sign included; only of scheme ``rap_int8p1``, like the next
+    four keys. Absent: 16."""
+    kv_msb: Literal["calibrated", "datapath"] | None = None
+    """Where they are cut: from one bit above what occurred on the calibration samples, which is the
+    default, or from the widest that the sums could be."""
+    kv_round: Literal["half_up", "truncate"] | None = None
+    """Whether they are rounded, which is the default, or cut."""
+    normalization: Literal["reciprocal_lut", "shift", "paper"] | None = None
+    """What takes the sum of exponentials out after P·V: a table of reciprocals, which is the
+    default, the sum's leading one, or nothing."""
+    branch_scale: Literal["dyadic", "pow2"] | None = None
+    """How a branch comes to the scale of the residual stream: by a multiplier and a shift, which is
+    the default, or by a shift alone."""
 
     overrides: tuple[Override, ...] = Field(default=(), strict=False)
     """Products with operands of another scheme's width; the last pattern that matches counts."""
@@ -254,42 +265,6 @@ class Numerics(Config):
             raise ValueError(
                 "observer 'percentile' and percentile_ratio, such as 0.999, go together; give both "
                 "or neither"
-            )
-        return self
-
-
-class CostModels(Config):
-    """The energy and area model of each component family, by registry name."""
-
-    flash_adc: ConverterCost = "flash_comparators"
-    """Converters of model ``flash``."""
-    sar_adc: ConverterCost = "survey_regression"
-    """Converters of model ``sar``."""
-    crossbar: CrossbarCost = "cell_read_write"
-    """Cells, word lines, drivers and writes."""
-    shift_add: LogicCost = "digital_operations"
-    """Recombination of slices and bit-planes."""
-    units: LogicCost = "digital_operations"
-    """Vector units, from their declared operations."""
-    buffer: BufferCost = "sram_buffer"
-    """Tile buffers and the global buffer."""
-    noc: NocCost = "mesh_router"
-    """Routers and links."""
-
-
-class Cost(Config):
-    """Named cost variants; ``default`` is the one whose numbers head a report."""
-
-    default: Name
-    """The variant whose numbers head a report."""
-    variants: dict[Name, CostModels] = Field(min_length=1)
-    """Component models by name of the variant."""
-
-    @model_validator(mode="after")
-    def _default_exists(self) -> Self:
-        if self.default not in self.variants:
-            raise ValueError(
-                f"default {self.default!r} is not one of the variants: {', '.join(self.variants)}"
             )
         return self
 

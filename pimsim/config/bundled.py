@@ -1,4 +1,4 @@
-"""Find architectures and workloads by name.
+"""Find architectures, sweeps and workloads by name.
 
 Which question this module answers: *which file does the user mean by ``rap``?*
 
@@ -41,6 +41,7 @@ class _Kind:
 _ARCHITECTURE: Final = _Kind(
     "architecture", "arch_configs", ("*.yaml", f"published/*/{_CHIP_FILE}")
 )
+_SWEEP: Final = _Kind("sweep", "arch_configs", ("sweeps/*.yaml",))
 _WORKLOAD: Final = _Kind("workload", "workloads", (f"*/{_GRAPH_FILE}",))
 
 
@@ -70,16 +71,20 @@ def architecture_path(name_or_path: str | os.PathLike[str]) -> Path:
     >>> architecture_path("rap").name
     'rap.yaml'
     """
-    text = os.fspath(name_or_path)
-    path = Path(text)
-    is_path = _has_separator(text) or path.suffix in (".yaml", ".yml")
-    if _is_file(path) or (is_path and _exists(path)):  # the reader refuses what is not a file
-        return path
-    if is_path:
-        raise _missing_path(text, _architecture_name(path), _ARCHITECTURE)
-    beside = f"{text}.yaml"
-    hint = f"; did you mean the file '{beside}'?" if _is_file(Path(beside)) else ""
-    return _find_name(text, _ARCHITECTURE, hint)
+    return _file_path(name_or_path, _ARCHITECTURE)
+
+
+def sweep_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """Find a sweep file, as :func:`architecture_path` finds an architecture.
+
+    Names are those of ``arch_configs/sweeps/<name>.yaml``.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        As there.
+    """
+    return _file_path(name_or_path, _SWEEP)
 
 
 def workload_path(name_or_path: str | os.PathLike[str]) -> Path:
@@ -128,6 +133,11 @@ def bundled_workloads() -> dict[str, Path]:
     return _named_in(_bundled_folders(_WORKLOAD), _WORKLOAD)
 
 
+def known_sweeps() -> dict[str, Path]:
+    """Return every sweep that goes by a name, those of ``$PIMSIM_PATH`` included."""
+    return _known(_SWEEP)
+
+
 def cache_folder() -> Path:
     """Return the folder of ``$PIMSIM_CACHE``; it need not exist yet."""
     named = os.environ.get(CACHE_VARIABLE, "")
@@ -142,6 +152,19 @@ def known_architectures() -> dict[str, Path]:
 def known_workloads() -> dict[str, Path]:
     """Return every workload that goes by a name, in ``$PIMSIM_PATH``, cached or bundled."""
     return _known(_WORKLOAD)
+
+
+def _file_path(name_or_path: str | os.PathLike[str], kind: _Kind) -> Path:
+    text = os.fspath(name_or_path)
+    path = Path(text)
+    is_path = _has_separator(text) or path.suffix in (".yaml", ".yml")
+    if _is_file(path) or (is_path and _exists(path)):  # the reader refuses what is not a file
+        return path
+    if is_path:
+        raise _missing_path(text, _architecture_name(path), kind)
+    beside = f"{text}.yaml"
+    hint = f"; did you mean the file '{beside}'?" if _is_file(Path(beside)) else ""
+    return _find_name(text, kind, hint)
 
 
 def _find_name(name: str, kind: _Kind, hint: str) -> Path:
@@ -212,7 +235,7 @@ def _named_in(folders: Iterable[Path], kind: _Kind) -> dict[str, Path]:
     marks = (mark for folder in folders for glob in kind.globs for mark in folder.glob(glob))
     for mark in sorted(marks):
         path = mark.parent if mark.name == _GRAPH_FILE else mark
-        name = _architecture_name(path) if kind is _ARCHITECTURE else path.name
+        name = path.name if kind is _WORKLOAD else _architecture_name(path)
         if name in named:
             raise InputError(
                 f"two {kind.word}s are called {name!r}: {named[name]} and {path}; rename one"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pimsim.config.base import Config, known_in
+from pimsim.config.base import PICOSECOND_NS, Config, known_in
 from pimsim.config.cell_table import read_cell_table
 from pimsim.registry import CELL_MODELS
 
@@ -161,6 +161,17 @@ class Faults(Config):
         return self
 
 
+class Conduction(Config):
+    """What a cell draws while it is read; what is absent is taken from the library of cells."""
+
+    on_conductance_usiemens: float | None = Field(default=None, gt=0, le=1e4)
+    """Of a cell in its on state, access transistor included."""
+    voltage_v: float | None = Field(default=None, gt=0, le=5)
+    """Across a cell while it is read."""
+    time_ns: float | None = Field(default=None, ge=PICOSECOND_NS, le=1e6)
+    """How long a cell conducts in one read."""
+
+
 class Wires(Config):
     """Resistance of the lines between the cells and their drivers and converters."""
 
@@ -204,6 +215,8 @@ class Cell(Config):
     """Noise of the cells' currents; absent: none."""
     faults: Faults | None = None
     """Stuck cells; absent: none."""
+    conduction: Conduction | None = None
+    """Current and time of a read, which its energy follows; absent: as usual for such cells."""
 
     @model_validator(mode="after")
     def _ideal_cells_do_not_vary(self) -> Self:

@@ -12,6 +12,7 @@ from pimsim.config import overrides as overriding
 from pimsim.config import yaml_loader
 from pimsim.config.architecture import SCHEMA_VERSION, Architecture
 from pimsim.config.bundled import architecture_path
+from pimsim.config.document import Document, Place
 
 
 def load_architecture(
@@ -60,3 +61,30 @@ def config_hash(architecture: Architecture) -> str:
         architecture.model_dump(mode="json"), separators=(",", ":"), allow_nan=False
     )
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def changed(architecture: Architecture, overrides: Sequence[str]) -> Architecture:
+    """Change keys of a checked architecture, as ``--set`` does.
+
+    Parameters
+    ----------
+    architecture
+        What to start from; it stays as it is.
+    overrides
+        ``PATH=VALUE`` each; checked like those of :func:`load_architecture`.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the overrides, one line each.
+
+    Examples
+    --------
+    >>> changed(load_architecture("rap"), ["chip.tiles=4"]).chip.tiles
+    4
+    """
+    if not overrides:
+        return architecture
+    data = architecture.model_dump(mode="json", exclude_unset=True)
+    document = Document(data, {(): Place(architecture.name)})
+    return yaml_loader.validate(overriding.apply(document, overrides, Architecture), Architecture)

@@ -4,14 +4,18 @@ Which question this module answers: *how are operands laid out on cells and read
 summed where?*
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from pimsim.config.base import PICOSECOND_NS, Config, known_in
 from pimsim.config.cells import Cell, Wires
 from pimsim.config.converters import Adc
+from pimsim.config.readout import BlockingPipeline, Readout, SupplyDelay
 from pimsim.registry import ZERO_SKIPPING
+
+WEARING_CELLS: Final = ("reram", "pcm")
+"""Cell models whose cells wear out within the writes of an inference engine's life."""
 
 ZeroSkippingModel = Annotated[str, AfterValidator(known_in(ZERO_SKIPPING))]
 
@@ -46,8 +50,15 @@ class Weights(Config):
     ``differential``: the same cells, but the two bit lines of a pair are subtracted before the
     converter. ``offset``: ``2**(bits - 1)`` is added to every weight, and that many times the sum
     of the inputs is subtracted digitally."""
-    bits: int = Field(ge=2, le=16)
-    """Width of a stored operand, sign included."""
+    bits: int = Field(ge=1, le=16)
+    """Width of a stored operand, sign included; a single bit only with ``twos_complement`` or
+    ``offset``."""
+
+    @model_validator(mode="after")
+    def _a_sign_has_a_magnitude(self) -> Self:
+        if self.bits < 2 and self.coding in {"sign_magnitude", "differential"}:
+            raise ValueError(f"bits ({self.bits}) must be at least 2 with coding '{self.coding}'")
+        return self
 
     def slices(self, cell_bits: int) -> int:
         """Cells per weight.
@@ -69,8 +80,9 @@ class Inputs(Config):
 
     coding: Literal["twos_complement", "sign_magnitude", "unsigned"]
     """``twos_complement``: the highest bit takes a read of its own that counts negatively.
-    ``sign_magnitude``: positive and negative inputs are read one after the other. ``unsigned``: no
-    scheme yields unsigned operands yet, so a whole run takes one of the others."""
+    ``sign_magnitude``: positive and negative inputs are read one after the other. ``unsigned``:
+    only operands without sign. These are driven so whatever this says; of the bundled schemes
+    ``rap_int8p1`` alone has any, the exponentials of a softmax."""
     bits: int = Field(ge=1, le=16)
     """Width of a driven operand, sign included."""
     bits_per_cycle: int = Field(ge=1, le=8)
@@ -115,6 +127,20 @@ class ZeroSkipping(Config):
 
     model: ZeroSkippingModel
     """Name of a scheme: ``pimsim list``."""
+    slice_rows: int | None = Field(default=None, ge=1, le=65536)
+    """Word lines that the controller of ``bitsift`` gates together; only there, 32 if absent."""
+    packing: Literal["first_fit", "consecutive", "best_fit_decreasing", "bound"] | None = None
+    """How ``bitsift`` combines what is left of its slices; only there, ``first_fit`` if absent.
+    ``bound`` is what no controller reaches, for comparison."""
+
+    @model_validator(mode="after")
+    def _packs_only_with_bitsift(self) -> Self:
+        if self.model != "bitsift" and (self.slice_rows, self.packing) != (None, None):
+            raise ValueError(
+                "slice_rows and packing belong to model 'bitsift'; remove them "
+                f"(found '{self.model}')"
+            )
+        return self
 
 
 class Accumulate(Config):
@@ -141,6 +167,17 @@ class Write(Config):
     """One write cycle."""
     overlap: bool = False
     """Whether a second port lets a write go on while the macro is read."""
+    allow_nonvolatile: bool = False
+    """Whether operands of an inference may be written into resistive or phase-change cells, which
+    are slow to write and wear out. A run then tells write time, write energy and life time."""
+    endurance_cycles: int | None = Field(default=None, ge=1, le=10**18)
+    """Programmings that a cell survives; needed with ``allow_nonvolatile``."""
+
+    @model_validator(mode="after")
+    def _wear_is_known(self) -> Self:
+        if self.allow_nonvolatile and self.endurance_cycles is None:
+            raise ValueError("allow_nonvolatile needs 'endurance_cycles', such as 1_000_000")
+        return self
 
 
 class Reprogram(Config):
@@ -172,6 +209,15 @@ class Macro(Config):
     """What is summed in charge and what digitally."""
     read_time_ns: float = Field(ge=PICOSECOND_NS, le=1e6)
     """Word-line activation until the columns can be sampled."""
+    readout: Readout | None = None
+    """Neurons that integrate all input cycles and then convert; they set the time of a vector in
+    place of ``read_time_ns`` and ``adc.conversion_time_ns``. Absent: one sample and conversion per
+    read."""
+    pipeline: BlockingPipeline | None = None
+    """Stages that fill and drain for every vector; they set its time in the same way. Absent:
+    vectors follow each other without a pause."""
+    supply: SupplyDelay | None = None
+    """How reads and conversions slow down at another supply; absent: they do not."""
     adc: Adc
     """Converters of the columns."""
     write: Write | None = None
@@ -195,12 +241,34 @@ class Macro(Config):
             raise ValueError(
                 "a writable macro needs a 'write' section, a read-only one must not have it"
             )
+        self._check_wear()
+        if self.readout is not None and self.pipeline is not None:
+            raise ValueError("readout and pipeline both set the time of a vector; give one of them")
+        if self.readout is not None and self.accumulate.planes != "charge":
+            raise ValueError(
+                "readout: neurons integrate all input cycles, so accumulate.planes must be "
+                f"'charge' (found '{self.accumulate.planes}')"
+            )
         if self.accumulate.planes == "charge" and self.zero_skipping.model != "none":
             raise ValueError(
                 "accumulate.planes 'charge' needs every input cycle, so zero_skipping.model must "
                 f"be 'none' (found '{self.zero_skipping.model}')"
             )
+        if self.zero_skipping.model == "bitsift" and self.inputs.bits_per_cycle > 1:
+            raise ValueError(
+                "zero_skipping.model 'bitsift' packs single bits, so inputs.bits_per_cycle must be "
+                f"1 (found {self.inputs.bits_per_cycle})"
+            )
         return self
+
+    def _check_wear(self) -> None:
+        cell = self.crossbar.cell.model
+        if self.write is not None and cell in WEARING_CELLS and not self.write.allow_nonvolatile:
+            raise ValueError(
+                f"operands of an inference would be written into '{cell}' cells, which are "
+                "slow to write and wear out; give the chip 'units.mac_array' or a macro of SRAM "
+                "for them, or set write.allow_nonvolatile: true with write.endurance_cycles"
+            )
 
     @property
     def slices(self) -> int:
@@ -226,6 +294,31 @@ class Macro(Config):
         if self.accumulate.planes == "digital":
             return self.planes
         return 2 if self.inputs.coding == "sign_magnitude" else 1
+
+    def timed(self, supply_v: float) -> Self:
+        """The macro with the read and conversion times that it has at a supply, in its read-out.
+
+        A read-out or pipeline that sets the time of a whole vector shares it out over the input
+        cycles.
+        """
+        ratio = 1.0 if self.supply is None else self.supply.delay_ratio(supply_v)
+        read_ns, convert_ns = self.read_time_ns * ratio, self.adc.conversion_time_ns * ratio
+        vector_ns = self._vector_ns()
+        if vector_ns is not None:
+            read_ns = vector_ns * ratio / self.planes
+            convert_ns = PICOSECOND_NS  # part of the above
+        if (read_ns, convert_ns) == (self.read_time_ns, self.adc.conversion_time_ns):
+            return self
+        adc = self.adc.model_copy(update={"conversion_time_ns": convert_ns})
+        return self.model_copy(update={"read_time_ns": read_ns, "adc": adc})
+
+    def _vector_ns(self) -> float | None:
+        """Time of a vector, where its reads and conversions do not make it."""
+        if self.pipeline is not None:
+            return self.pipeline.vector_ns(self.planes)
+        if self.readout is not None:
+            return self.readout.vector_ns(self.inputs.bits, (self.adc.codes - 1).bit_length())
+        return None
 
     @property
     def logical_cols(self) -> int:

@@ -23,8 +23,9 @@ class Pvt(Config):
     """Process corner, supply and temperature of the run.
 
     The numbers of a file hold at ``tt``, ``nominal_supply_v`` and 25 °C. Elsewhere the currents of
-    the cells and the gain, offset and noise of the converters follow documented sensitivities; the
-    supply also scales the energy of the digital logic.
+    the cells and the gain, offset and noise of the converters follow documented sensitivities; so
+    does leakage, and the supply also scales the energy of the digital logic. Crossbars and
+    converters are costed at ``nominal_supply_v``.
     """
 
     process: Process
@@ -91,7 +92,8 @@ class Pvt(Config):
             "converters, by sensitivities that are assumed"
         )
         rests = (
-            "energy, leakage, area and times are those of tt at 25 °C; of the operating point, "
-            "only the supply enters them, in the energy of the digital logic"
+            "leakage follows the operating point by a subthreshold law; of it, only the supply "
+            "enters switching energy, that of the digital logic; area and times are those of tt "
+            "at 25 °C"
         )
         return acts, rests

@@ -17,20 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pimsim.errors import InputError, OutputError
 from pimsim.records import (
     RESULT_FORMAT_VERSION,
     Accuracy,
     ActionCounts,
+    AdcModelCost,
     Baseline,
     CostBreakdown,
     CostVariant,
     Manifest,
     Result,
+    Source,
     Timeline,
 )
+from pimsim.timing import analysis
+from pimsim.timing.bottleneck import bottleneck_sentence
+from pimsim.units import PS_PER_US, us_from_ps
 
 _SHOWN_PROBLEMS = 10
 
@@ -76,12 +81,16 @@ def to_document(result: Result) -> dict[str, Any]:
         "energy_breakdown_uj": result.energy_breakdown_uj,
         "area_breakdown_mm2": result.area_breakdown_mm2,
         "latency_breakdown_us": result.latency_breakdown_us,
+        "timing": _timing(result.timeline),
+        "what_if_us": result.what_if_us,
+        "attention_ops": result.attention_ops,
         "assumed_share": {
             "energy_ratio": result.assumed_energy_ratio,
             "area_ratio": result.assumed_area_ratio,
             "latency_ratio": result.assumed_latency_ratio,
         },
         "cost_variants": result.cost_variants,
+        "adc_models": result.adc_models,
         "baselines": result.baselines,
         "notes": result.notes,
     }
@@ -103,6 +112,22 @@ def _accuracy(accuracy: Accuracy) -> dict[str, Any]:
         },
         "agreement_ratio": accuracy.agreement_ratio,
         "logit_snr_db": None if snr_db == math.inf else snr_db,
+    }
+
+
+def _timing(timeline: Timeline) -> dict[str, Any]:
+    """What follows from the timeline beside the latency; it is worked out again when needed."""
+    found, pace = analysis.latencies(timeline), analysis.throughput(timeline)
+    return {
+        "bottleneck": bottleneck_sentence(timeline),
+        "first_us": us_from_ps(found.first_ps),
+        "loading_us": us_from_ps(found.loading_ps),
+        "first_with_loading_us": us_from_ps(found.first_with_loading_ps),
+        "further_us": [us_from_ps(latency_ps) for latency_ps in found.further_ps],
+        "reprogramming_us": us_from_ps(timeline.reprogramming_ps),
+        "throughput": pace.kind,
+        "interval_us": pace.interval_ps / PS_PER_US,
+        "token_group": timeline.token_group,
     }
 
 
@@ -139,7 +164,7 @@ def _plain(value: Any, place: str) -> Any:
 
 
 class _Form(BaseModel):
-    """Keys that a later pimsim adds are ignored; those of this version must be there."""
+    """Keys that a later pimsim adds are ignored; those of the first version must be there."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -199,8 +224,11 @@ class _Document(_Form):
     energy_breakdown_uj: dict[str, float]
     area_breakdown_mm2: dict[str, float]
     latency_breakdown_us: dict[str, float]
+    what_if_us: dict[str, float] = Field(default_factory=dict)
+    attention_ops: tuple[str, ...] = ()
     assumed_share: _AssumedShare
     cost_variants: tuple[CostVariant, ...]
+    adc_models: tuple[AdcModelCost, ...] = ()
     baselines: tuple[Baseline, ...]
     notes: tuple[str, ...]
 
@@ -212,6 +240,8 @@ def from_json(
     counts: tuple[ActionCounts, ...],
     costs: tuple[CostBreakdown, ...],
     timeline: Timeline,
+    sources: tuple[Source, ...] = (),
+    recost: Mapping[str, Any] | None = None,
 ) -> Result:
     """Rebuild a result from the text of ``result.json`` and the tables beside it.
 
@@ -221,7 +251,7 @@ def from_json(
         Content of the file.
     path
         Where it was read, for messages.
-    counts, costs, timeline
+    counts, costs, timeline, sources, recost
         The parts of the result that other files hold.
 
     Raises
@@ -270,11 +300,16 @@ def from_json(
         assumed_area_ratio=document.assumed_share.area_ratio,
         assumed_latency_ratio=document.assumed_share.latency_ratio,
         cost_variants=document.cost_variants,
+        adc_models=document.adc_models,
         baselines=document.baselines,
         counts=counts,
         costs=costs,
         timeline=timeline,
+        sources=sources,
+        recost=recost or {},
         notes=document.notes,
+        what_if_us=document.what_if_us,
+        attention_ops=document.attention_ops,
     )
 
 

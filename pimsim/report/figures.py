@@ -3,7 +3,8 @@
 Which question this module answers: *what does a result look like?*
 
 Every function takes a table of :mod:`.frames` and returns a matplotlib ``Figure`` that belongs to
-the caller; none knows the simulator's objects. The timeline is drawn in :mod:`.gantt`.
+the caller; none knows the simulator's objects. The timeline is drawn in :mod:`.gantt`, utilisation
+and power in :mod:`.timing_figures`.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from pimsim.records import Result
-from pimsim.report import frames, style
+from pimsim.report import frames, joules, style, timing_figures, timing_frames
 from pimsim.report.gantt import timeline
 from pimsim.report.wording import metric_name, metric_value, number, percent
 from pimsim.units import PJ_PER_UJ, UM2_PER_MM2
@@ -39,9 +40,15 @@ def draw_all(result: Result) -> dict[str, Figure]:
         "energy": energy(default),
         "area": area(default),
         "latency": latency(frames.latency(result)),
-        "timeline": timeline(frames.timeline(result)),
+        "utilisation": timing_figures.utilisation(timing_frames.classes(result)),
+        "timeline": timeline(frames.timeline(result), timing_frames.path(result)),
         "comparison": comparison(frames.baselines(result)),
     }
+    spent = joules.joules(result) if result.costs else pd.DataFrame()
+    if len(spent):
+        figures["joules"] = joules.figure(spent)
+    if len(default) and result.timeline.latency_ps:
+        figures["power"] = timing_figures.power(timing_frames.power_over_time(result))
     if result.accuracy is not None:
         figures["accuracy"] = accuracy(frames.accuracy(result))
     return figures

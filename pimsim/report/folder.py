@@ -4,9 +4,9 @@ Which question this module answers: *how does a run keep its result on disk?*
 
 A folder holds ``result.json`` (the headline and the manifest), ``actions.csv``,
 ``components.csv``, ``sources.csv`` and ``timeline.parquet`` with their checksums (all that
-:func:`load_result` needs), ``ops.csv``, ``trace.json``, ``figures/`` as SVG and PNG, and
-``report.html``. Same inputs and seed give the same bytes, the manifest in ``result.json`` and in
-``report.html`` apart.
+:func:`load_result` needs), ``recost.json`` (for ``pimsim recost``), ``ops.csv``,
+``resources.csv``, ``trace.json``, ``figures/`` as SVG and PNG, and ``report.html``. Same inputs and
+seed give the same bytes, the manifest in ``result.json`` and in ``report.html`` apart.
 
 Everything is written into a sibling folder first, which then takes the target's name. On failure
 or Ctrl-C the sibling goes away and whatever stood at the target stays. The exchange is two renames:
@@ -104,11 +104,13 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
     InputError
         If there is no result, a newer pimsim wrote it, or one of its files is cut short or changed.
     """
-    from pimsim.report import tables
+    from pimsim.report import basis_file, tables, timeline_file
 
     place = Path(folder)
     path = place / RESULT_FILE
     if not path.is_file():
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{place} is a file; name the folder that 'pimsim run' wrote")
         there = "it has no result.json" if place.is_dir() else "there is no such folder"
         raise InputError(f"no result in {place}: {there}; 'pimsim run --output {place}' writes one")
     try:
@@ -120,7 +122,9 @@ def load_result(folder: str | os.PathLike[str]) -> Result:
             path,
             counts=tables.read_counts(place / "actions.csv"),
             costs=tables.read_costs(place / "components.csv", place / "sources.csv"),
-            timeline=tables.read_timeline(place / "timeline.parquet"),
+            timeline=timeline_file.read(place / "timeline.parquet"),
+            sources=tables.read_sources(place / "sources.csv"),
+            recost=basis_file.read(place),
         )
     except UnicodeDecodeError:
         raise InputError(f"{path}: not text in UTF-8") from None
@@ -197,10 +201,11 @@ def _holds_result(folder: Path) -> bool:
 
 def _fill(result: Result, folder: Path) -> None:
     """Write every file of a result into an empty folder."""
-    from pimsim.report import figures, page, style, tables, trace
+    from pimsim.report import basis_file, figures, page, style, tables, trace
 
     (folder / RESULT_FILE).write_text(document.to_json(result), encoding="utf-8")
     tables.write_tables(result, folder)
+    basis_file.write(result.recost, folder)
     trace.write_trace(result.timeline, folder / "trace.json")
     drawings: dict[str, str] = {}
     (folder / "figures").mkdir()

@@ -6,35 +6,24 @@ Figures and the page are drawn from these tables only, and so can anybody else's
 adds up what the passes did not count; ratios are shares of the same table's total.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from pimsim.records import (
     ActionCounts,
-    CostBreakdown,
     MacroCounts,
-    MovedBits,
     Result,
+    Timeline,
     UnitCounts,
 )
-from pimsim.units import PS_PER_US, uj_from_pj, us_from_ps
+from pimsim.report.counted import MACRO_ACTIONS, MOVEMENT_ACTIONS
+from pimsim.units import PER_S_PER_PER_US, PS_PER_US, uj_from_pj, us_from_ps
 
-MACRO_ACTIONS: Final = (
-    "reads",
-    "conversions",
-    "driven_word_lines",
-    "dummy_word_lines",
-    "programmed_zeros",
-    "programmed_ones",
-    "program_pulses",
-    "row_writes",
-    "saturations",
-)
-"""Counts of :class:`MacroCounts` that are one number; ``reads`` opens each record's rows."""
-MOVEMENT_ACTIONS: Final = tuple(MovedBits.__dataclass_fields__)
 OUTSIDE_LAYERS: Final = "outside the layers"
 """Group of an operation that belongs to no numbered layer: embedding, head, final norm."""
 
@@ -87,7 +76,8 @@ def ops(result: Result) -> pd.DataFrame:
 
     Columns: ``op``, ``group`` (its layer), ``energy_uj`` and ``energy_ratio`` (of the default cost
     variant; leakage belongs to no operation, so the rows sum to less than the total),
-    ``latency_us`` and ``latency_ratio`` (exclusive share of the critical path),
+    ``latency_us`` and ``latency_ratio`` (exclusive share of the critical path), ``wait_us`` (sum of
+    the queueing times of its customers of the first inference; missing where they are unknown),
     ``reads_per_inference``, ``conversions_per_inference``, ``row_writes_per_inference``,
     ``saturated_ratio`` (saturations per conversion), ``tile_buffer_bits``,
     ``global_buffer_bits`` and ``link_bits`` (per inference, reads plus writes; links per hop).
@@ -100,6 +90,7 @@ def ops(result: Result) -> pd.DataFrame:
     for place, time_ps in result.timeline.critical_path_ps.items():
         op = place.rpartition("|")[0]
         latency_ps[op] = latency_ps.get(op, 0) + time_ps
+    wait_us = _wait_us(result.timeline)
     counts = {entry.op: entry for entry in result.counts}
     names = dict.fromkeys([*counts, *result.timeline.ops, *energy_uj, *latency_ps])
     rows = [
@@ -110,13 +101,24 @@ def ops(result: Result) -> pd.DataFrame:
             "energy_ratio": energy_uj.get(name, 0.0) / result.energy_uj,
             "latency_us": us_from_ps(latency_ps.get(name, 0)),
             "latency_ratio": us_from_ps(latency_ps.get(name, 0)) / result.latency_us,
+            "wait_us": wait_us.get(name, 0.0) if wait_us is not None else None,
             **_per_inference(counts.get(name, ActionCounts(op=name, inferences=1))),
         }
         for name in names
     ]
     empty = _per_inference(ActionCounts(op="", inferences=1))
-    head = ["op", "group", "energy_uj", "energy_ratio", "latency_us", "latency_ratio"]
-    return pd.DataFrame(rows, columns=[*head, *empty])
+    head = ["op", "group", "energy_uj", "energy_ratio", "latency_us", "latency_ratio", "wait_us"]
+    return pd.DataFrame(rows, columns=[*head, *empty]).astype({"wait_us": "float64"})
+
+
+def _wait_us(line: Timeline) -> dict[str, float] | None:
+    """Queueing time of each operation in the first inference; ``None`` where it is unknown."""
+    if len(line.wait_ps) != len(line.op):
+        return None
+    sums = np.zeros(len(line.ops), dtype=np.int64)
+    first = line.request == 0
+    np.add.at(sums, line.op[first], line.wait_ps[first])
+    return {op: us_from_ps(wait_ps) for op, wait_ps in zip(line.ops, sums.tolist(), strict=True)}
 
 
 def _per_inference(counts: ActionCounts) -> dict[str, float]:
@@ -174,20 +176,20 @@ def components(result: Result) -> pd.DataFrame:
 
 
 def sources(result: Result) -> pd.DataFrame:
-    """Where the constants of every cost variant come from, in the order of the roll-up.
+    """Where numbers come from: the constants of every cost variant, then methods and devices.
 
-    Columns: ``variant``, ``reference``, ``place``, ``kind``, ``node_nm``, ``condition``,
-    ``citation_key``.
+    Columns: ``variant`` (empty for methods and devices), ``reference``, ``place``, ``kind``,
+    ``node_nm``, ``condition``, ``citation_key``.
     """
     columns = ["reference", "place", "kind", "node_nm", "condition", "citation_key"]
 
-    def rows(cost: CostBreakdown) -> Iterator[tuple[Any, ...]]:
-        for source in cost.sources:
-            yield (cost.variant, *(getattr(source, column) for column in columns))
-
-    frame = pd.DataFrame(
-        [row for cost in result.costs for row in rows(cost)], columns=["variant", *columns]
-    )
+    groups = [*((cost.variant, cost.sources) for cost in result.costs), ("", result.sources)]
+    rows = [
+        (variant, *(getattr(source, column) for column in columns))
+        for variant, sources in groups
+        for source in sources
+    ]
+    frame = pd.DataFrame(rows, columns=["variant", *columns])
     return frame.astype({"node_nm": "float64"})
 
 
@@ -204,9 +206,11 @@ def timeline(result: Result) -> pd.DataFrame:
     """One row per busy interval of a resource, sorted by start.
 
     Columns: ``start_us``, ``end_us``, ``resource``, ``resource_class``, ``op``, ``group`` (the
-    operation's layer), ``token``.
+    operation's layer), ``token``, ``wait_us`` (how long the customer had queued; missing where it
+    is unknown), ``request`` (which inference).
     """
     line = result.timeline
+    known = len(line.wait_ps) == len(line.op)
     names = pd.Series(line.resources, dtype=object)
     classes = pd.Series(line.resource_classes, dtype=object)
     op_names = pd.Series(line.ops, dtype=object)
@@ -220,6 +224,8 @@ def timeline(result: Result) -> pd.DataFrame:
             "op": op_names.to_numpy()[line.op],
             "group": groups.to_numpy()[line.op],
             "token": line.token,
+            "wait_us": line.wait_ps / PS_PER_US if known else np.full(len(line.op), np.nan),
+            "request": line.request if known else np.zeros(len(line.op), np.int32),
         }
     )
 
@@ -248,7 +254,7 @@ def baselines(result: Result) -> pd.DataFrame:
     Columns: ``name``, ``kind`` (``this_run`` or the baseline's), ``batch``, ``precision``,
     ``latency_us`` of the batch, ``time_us`` (that, per input), ``energy_uj`` per input,
     ``time_ratio`` and ``energy_ratio`` (how many times this run's), ``accuracy``, ``area_mm2``,
-    ``scope``, ``source``.
+    ``scope``, ``source``, ``model_area_mm2`` (of the capacity that holds the model).
     """
     mean = None
     if result.accuracy is not None:
@@ -269,6 +275,7 @@ def baselines(result: Result) -> pd.DataFrame:
         "area_mm2": result.area_mm2,
         "scope": "the chip of this run: every component of its area and energy breakdown",
         "source": f"pimsim {result.manifest.pimsim_version}",
+        "model_area_mm2": result.area_mm2 * result.area_ratio,
     }
     others = [
         {
@@ -280,4 +287,46 @@ def baselines(result: Result) -> pd.DataFrame:
         for other in result.baselines
     ]
     frame = pd.DataFrame([this, *others], columns=list(this))
-    return frame.astype({"accuracy": "float64", "area_mm2": "float64"})
+    numbers = ("accuracy", "area_mm2", "model_area_mm2")
+    return frame.astype(dict.fromkeys(numbers, "float64"))
+
+
+def merit(
+    result: Result, *, node_nm: float | None = None, this_node_nm: float | None = None
+) -> pd.DataFrame:
+    """How much each machine does for its energy and its area, the run first.
+
+    Parameters
+    ----------
+    result
+        A run with baselines.
+    node_nm
+        Technology that areas are scaled to, with the square of the nodes' names: a rule of thumb
+        that flatters old technologies. Areas stay as they are when absent.
+    this_node_nm
+        Technology of the run's own chip; needed with ``node_nm``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: ``name``, ``kind``, ``batch``, ``precision``, ``energy_delay_uj_us`` (energy per
+        input times latency of the batch, which is how long an answer takes), ``throughput_per_s``
+        (inputs, batch after batch), ``per_w`` (inputs per second and watt), ``per_mm2`` (inputs per
+        second and area of the capacity that holds the model).
+    """
+    frame = baselines(result)
+    nodes = [this_node_nm, *(other.node_nm for other in result.baselines)]
+    areas = [
+        area_mm2 * (1.0 if node_nm is None else (node_nm / node) ** 2 if node else math.nan)
+        for area_mm2, node in zip(frame["model_area_mm2"], nodes, strict=True)
+    ]
+    throughput_per_s = PER_S_PER_PER_US / frame["time_us"]
+    return pd.DataFrame(
+        {
+            **{name: frame[name] for name in ("name", "kind", "batch", "precision")},
+            "energy_delay_uj_us": frame["energy_uj"] * frame["latency_us"],
+            "throughput_per_s": throughput_per_s,
+            "per_w": PER_S_PER_PER_US / frame["energy_uj"],
+            "per_mm2": throughput_per_s / areas,
+        }
+    )

@@ -14,7 +14,7 @@ from typing import Final
 import pandas as pd
 
 from pimsim.records import Accuracy, Baseline, Result
-from pimsim.report import frames, markup, page_costs
+from pimsim.report import frames, joules, markup, page_costs, page_timing, scopes
 from pimsim.report.document import standard_deviation
 from pimsim.report.markup import Column, drawing, paragraph, section, table
 from pimsim.report.wording import (
@@ -31,9 +31,10 @@ _CONTENTS: Final = {
     "comparison": "Comparison",
     "accuracy": "Accuracy",
     "energy": "Energy",
+    "joules": "Where the joules go",
     "latency": "Latency",
     "area": "Area",
-    "limits": "Not modelled",
+    "limits": "Bear in mind",
     "sources": "Sources",
     "manifest": "Manifest",
 }
@@ -55,7 +56,9 @@ def render(result: Result, drawings: Mapping[str, str]) -> str:
         _comparison(result, drawings),
         _accuracy(result, drawings),
         page_costs.energy(result, drawings),
-        page_costs.latency(result, drawings),
+        joules.page_section(result, drawings),
+        page_timing.latency(result, drawings),
+        scopes.page_section(result),
         page_costs.area(result, drawings),
         _limits(result),
         _sources(result),
@@ -135,13 +138,10 @@ def _caution(result: Result) -> str:
         f"{percent(result.assumed_area_ratio, 0)} of the area and "
         f"{percent(result.assumed_latency_ratio, 0)} of the latency rest on assumed numbers."
     )
-    missing = ""
-    if result.notes:
-        count = len(result.notes)
-        things = f"{count} mechanism{'s' if count > 1 else ''}"
-        missing = f" The run leaves out {things} of the named chip, listed below."
-    link = ' <a href="#limits">What is not modelled</a>'
-    return f'<div class="caution"><p>{escape(shares + missing)}{link}</p></div>'
+    count = len(result.notes)
+    noted = f" {count} note{'s' if count > 1 else ''} on this run below:" if count else ""
+    link = ' <a href="#limits">What to bear in mind</a>'
+    return f'<div class="caution"><p>{escape(shares + noted)}{link}</p></div>'
 
 
 def _comparison(result: Result, drawings: Mapping[str, str]) -> str:
@@ -179,12 +179,38 @@ def _comparison(result: Result, drawings: Mapping[str, str]) -> str:
         paragraph(
             "Time and energy per input are compared; at a larger batch the first answer still "
             "takes the latency of the batch. Ratios above 1 mean that the other machine needs more "
-            "than this run. The second table says what is counted."
+            "than this run. The second table sets them against energy and area, the last one says "
+            "what is counted."
         ),
         table(columns, rows, marked=0),
+        _merit(result),
         drawing(drawings, "comparison", "Energy against time per input of this run and the others"),
         table(scopes, [_scope(baseline) for baseline in result.baselines]),
     )
+
+
+def _merit(result: Result) -> str:
+    """What each machine does for its energy and area."""
+    columns = [
+        Column("Machine"),
+        Column("Batch", number=True),
+        Column("Energy × delay [µJ·µs]", number=True),
+        Column("Inputs per second", number=True),
+        Column("per watt", number=True),
+        Column("per mm² that holds the model", number=True),
+    ]
+    rows = [
+        (
+            f"{row['name']}, {row['precision']}",
+            str(row["batch"]),
+            number(row["energy_delay_uj_us"]),
+            number(row["throughput_per_s"]),
+            number(row["per_w"]),
+            "" if pd.isna(row["per_mm2"]) else number(row["per_mm2"]),
+        )
+        for row in frames.merit(result).to_dict("records")
+    ]
+    return table(columns, rows, marked=0)
 
 
 def _scope(baseline: Baseline) -> tuple[str, ...]:
@@ -226,10 +252,10 @@ def _limits(result: Result) -> str:
     ideal = result.manifest.ideal
     return section(
         "limits",
-        "What is not modelled",
+        "What to bear in mind",
         markup.bullets(result.notes)
         if result.notes
-        else paragraph("The architecture names no mechanism that this run leaves out."),
+        else paragraph("Neither the architecture nor the run has a note of its own."),
         "<h3>Taken as ideal, because the architecture file leaves it out</h3>" if ideal else "",
         markup.bullets(ideal) if ideal else "",
     )
@@ -261,8 +287,9 @@ def _sources(result: Result) -> str:
         "sources",
         "Where the numbers come from",
         paragraph(
-            "Constants behind energy, area and time, over all cost variants. Those marked "
-            "measured, fitted or published are cited; assumed ones are choices made here."
+            "Constants behind energy, area and time, over all cost variants, and the methods and "
+            "devices behind the answers. Those marked measured, fitted or published are cited; "
+            "assumed ones are choices made here."
         ),
         table(columns, rows),
         _bibtex([str(key) for key in frame["citation_key"] if key]),

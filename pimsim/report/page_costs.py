@@ -1,6 +1,6 @@
-"""The sections on energy, latency and area: figure, table, and how well each number is known.
+"""The sections on energy and area: figure, table, and how well each number is known.
 
-Which question this module answers: *where do energy, time and silicon go?*
+Which question this module answers: *where do energy and silicon go?*
 """
 
 from collections.abc import Mapping
@@ -36,21 +36,35 @@ def energy(result: Result, drawings: Mapping[str, str]) -> str:
         _ops_table(result),
         "<h3>Under other cost models</h3>" if len(variants) > 1 else "",
         table(columns, variants) if len(variants) > 1 else "",
+        _adc_models(result),
     )
 
 
-def latency(result: Result, drawings: Mapping[str, str]) -> str:
-    """Latency by what holds the critical path, and the timeline."""
-    caption = (
-        "One track per resource; on the right, the share of the time in which it works. "
-        "trace.json in the same folder opens in Perfetto."
-    )
-    return section(
-        "latency",
-        "Latency",
-        drawing(drawings, "latency", "Exclusive shares of the critical path"),
-        _latency_table(result.latency_breakdown_us),
-        drawing(drawings, "timeline", "Timeline of one inference by resource", caption),
+def _adc_models(result: Result) -> str:
+    """The run under each cost model of its converters, where it was asked for."""
+    if not result.adc_models:
+        return ""
+    columns = [
+        Column("Converters costed by"),
+        Column("Energy [µJ]", number=True),
+        Column("Area [mm²]", number=True),
+        Column("TOPS/W", number=True),
+        Column("Why not"),
+    ]
+    rows = [
+        (
+            f"{cost.model} (this run)" if cost.this_run else cost.model,
+            *(
+                "" if value is None else number(value)
+                for value in (cost.energy_uj, cost.area_mm2, cost.tops_per_w)
+            ),
+            cost.reason,
+        )
+        for cost in result.adc_models
+    ]
+    note = "Everything but the converters is costed as in the run."
+    return (
+        "<h3>Under every model of converters</h3>" + table(columns, rows) + paragraph(note, "note")
     )
 
 
@@ -91,15 +105,6 @@ def _components_table(result: Result, column: str, title: str, per_unit: float) 
     end = ["total", number(total / per_unit), percent(1.0)]
     end += [""] * (len(columns) - len(end))
     return table(columns, [cells for _, cells in rows], total=end)
-
-
-def _latency_table(parts: Mapping[str, float]) -> str:
-    total = sum(parts.values())
-    ordered = sorted(parts.items(), key=lambda part: -part[1])
-    rows = [(name, number(value), percent(value / total)) for name, value in ordered if value]
-    columns = [Column("Holds the path"), Column("Latency [µs]", number=True)]
-    columns.append(Column("Share", number=True))
-    return table(columns, rows, total=("total", number(total), percent(1.0)))
 
 
 def _ops_table(result: Result) -> str:

@@ -1,22 +1,19 @@
 """The large parts of a result as files: counts, cost items, sources and the timeline.
 
-Which question this module answers: *how do actions.csv, components.csv, sources.csv and
-timeline.parquet hold exactly what the run counted, and how are they read back?*
+Which question this module answers: *how do actions.csv, components.csv and sources.csv hold exactly
+what the run counted, and how are they read back?*
 
 Text tables are the frames of :mod:`.frames` with floats in their shortest exact form, so reading
-gives back the same bits. Names and totals of the timeline stand in the parquet file's metadata.
-A checksum file in the format of ``sha256sum`` tells a complete set of tables from a cut one.
+gives back the same bits. The timeline has a file of its own kind (:mod:`.timeline_file`). A
+checksum file in the format of ``sha256sum`` tells a complete set of tables from a cut one.
 """
 
 import csv
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast, get_args
-
-import numpy as np
+from typing import Final, TypeVar, cast, get_args
 
 from pimsim.errors import InputError
 from pimsim.records import (
@@ -28,17 +25,16 @@ from pimsim.records import (
     Result,
     Source,
     SourceKind,
-    Timeline,
     UnitCounts,
 )
-from pimsim.report import frames
+from pimsim.report import counted, timeline_file
 
 CHECKSUMS: Final = "checksums.sha256"
 CHECKED_FILES: Final = ("actions.csv", "components.csv", "sources.csv", "timeline.parquet")
 """The files that a result is rebuilt from, ``result.json`` apart."""
 
-_METADATA_KEY: Final = b"pimsim_timeline"
-_INTERVAL_COLUMNS: Final = ("start_ps", "end_ps", "resource", "op", "token")
+_LAST_ACTION: Final = "link_bits"
+"""Last movement of the first version of actions.csv; later ones add more behind it."""
 
 _Row = dict[str, str]
 T = TypeVar("T")
@@ -46,14 +42,17 @@ T = TypeVar("T")
 
 def write_tables(result: Result, folder: Path) -> None:
     """Write the tables of ``result`` into ``folder``, with their checksums."""
+    from pimsim.report import frames, timing_frames  # pandas; reading a result does without
+
     for name, frame in (
         ("actions.csv", frames.actions(result)),
         ("ops.csv", frames.ops(result)),
+        ("resources.csv", timing_frames.resources(result)),
         ("components.csv", frames.components(result)),
         ("sources.csv", frames.sources(result)),
     ):
         frame.to_csv(folder / name, index=False, lineterminator="\n")
-    _write_timeline(result.timeline, folder / "timeline.parquet")
+    timeline_file.write(result.timeline, folder / "timeline.parquet")
     sums = (f"{_digest(folder / name)}  {name}\n" for name in CHECKED_FILES)
     (folder / CHECKSUMS).write_text("".join(sums), encoding="utf-8")
 
@@ -90,79 +89,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_timeline(timeline: Timeline, path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = {
-        "resource": np.asarray(timeline.resources, dtype=object)[timeline.resource],
-        "op": np.asarray(timeline.ops, dtype=object)[timeline.op],
-    }
-    columns = {
-        name: pa.array(names[name], type=pa.string())
-        if name in names
-        else pa.array(getattr(timeline, name))
-        for name in _INTERVAL_COLUMNS
-    }
-    metadata = {
-        "format_version": 1,
-        "resources": timeline.resources,
-        "resource_classes": timeline.resource_classes,
-        "ops": timeline.ops,
-        "latency_ps": timeline.latency_ps,
-        "critical_path_ps": dict(timeline.critical_path_ps),
-        "reads": dict(timeline.reads),
-        "moved": {op: dataclasses.asdict(moved) for op, moved in timeline.moved.items()},
-        "events": timeline.events,
-    }
-    text = json.dumps(metadata, ensure_ascii=False, default=int)
-    table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: text.encode()})
-    pq.write_table(table, path, compression="zstd")
-
-
-def read_timeline(path: Path) -> Timeline:
-    """Rebuild the timeline that :func:`write_tables` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is no parquet file, or none of pimsim's.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-        metadata = json.loads((table.schema.metadata or {})[_METADATA_KEY])
-        positions = {
-            name: {entry: index for index, entry in enumerate(metadata[f"{name}s"])}
-            for name in ("resource", "op")
-        }
-        columns = {name: table.column(name) for name in _INTERVAL_COLUMNS}
-
-        def index(name: str) -> np.ndarray[Any, np.dtype[np.int32]]:
-            found = (positions[name][entry] for entry in columns[name].to_pylist())
-            return np.fromiter(found, dtype=np.int32, count=table.num_rows)
-
-        return Timeline(
-            resources=tuple(metadata["resources"]),
-            resource_classes=tuple(metadata["resource_classes"]),
-            ops=tuple(metadata["ops"]),
-            start_ps=columns["start_ps"].to_numpy().astype(np.int64),
-            end_ps=columns["end_ps"].to_numpy().astype(np.int64),
-            resource=index("resource"),
-            op=index("op"),
-            token=columns["token"].to_numpy().astype(np.int32),
-            latency_ps=metadata["latency_ps"],
-            critical_path_ps=metadata["critical_path_ps"],
-            reads=metadata["reads"],
-            moved={op: MovedBits(**bits) for op, bits in metadata["moved"].items()},
-            events=metadata["events"],
-        )
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a timeline that pimsim wrote: {error}") from None
-
-
 def read_counts(path: Path) -> tuple[ActionCounts, ...]:
     """Rebuild the action counts that :func:`write_tables` wrote.
 
@@ -174,13 +100,26 @@ def read_counts(path: Path) -> tuple[ActionCounts, ...]:
     counts: list[ActionCounts] = []
     rows: list[_Counted] = []
     for row in _read(path, _Counted.parse):
-        rows.append(row)
-        if row.place == "movement" and row.action == frames.MOVEMENT_ACTIONS[-1]:
+        if _complete(rows) and (
+            row.place != "movement" or row.action == counted.MOVEMENT_ACTIONS[0]
+        ):
             counts.append(_counts(rows))
             rows = []
-    if rows:
-        raise InputError(f"{path}: the rows of operation {rows[-1].op!r} are cut short")
-    return tuple(counts)
+        if rows and row.op != rows[0].op:
+            raise _cut_short(path, rows)
+        rows.append(row)
+    if rows and not _complete(rows):
+        raise _cut_short(path, rows)
+    return (*counts, _counts(rows)) if rows else tuple(counts)
+
+
+def _cut_short(path: Path, rows: "list[_Counted]") -> InputError:
+    return InputError(f"{path}: the rows of operation {rows[0].op!r} are cut short")
+
+
+def _complete(rows: "list[_Counted]") -> bool:
+    """Whether rows hold all movement that the first version of the file has; it comes last."""
+    return any(row.place == "movement" and row.action == _LAST_ACTION for row in rows)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -198,9 +137,9 @@ class _Counted:
     @classmethod
     def parse(cls, row: _Row) -> "_Counted":
         known = {
-            "macro": (*frames.MACRO_ACTIONS, "column_sum", "shift_adds"),
+            "macro": (*counted.MACRO_ACTIONS, "column_sum", "shift_adds"),
             "unit": ("saturations", "invocations"),
-            "movement": frames.MOVEMENT_ACTIONS,
+            "movement": counted.MOVEMENT_ACTIONS,
         }
         if row["action"] not in known.get(row["place"], ()):
             raise ValueError(f"no action {row['action']!r} at place {row['place']!r}")
@@ -218,7 +157,7 @@ class _Counted:
 
 def _counts(rows: list[_Counted]) -> ActionCounts:
     """Build one operation's record from its rows."""
-    macros = _records([row for row in rows if row.place == "macro"], frames.MACRO_ACTIONS[0])
+    macros = _records([row for row in rows if row.place == "macro"], counted.MACRO_ACTIONS[0])
     units = _records([row for row in rows if row.place == "unit"], "saturations")
     moved = {row.action: row.count for row in rows if row.place == "movement"}
     return ActionCounts(
@@ -252,7 +191,7 @@ def _macro(rows: list[_Counted]) -> MacroCounts:
             sums.get(cells, 0) for cells in range(max(sums, default=-1) + 1)
         ),
         shift_adds=_by_key(rows, "shift_adds"),
-        **{row.action: row.count for row in rows if row.action in frames.MACRO_ACTIONS},
+        **{row.action: row.count for row in rows if row.action in counted.MACRO_ACTIONS},
     )
 
 
@@ -281,11 +220,23 @@ def read_costs(components: Path, sources: Path) -> tuple[CostBreakdown, ...]:
         items.setdefault(variant, []).append(item)
     origins: dict[str, list[Source]] = {}
     for variant, source in _read(sources, _source):
-        origins.setdefault(variant, []).append(source)
+        if variant:
+            origins.setdefault(variant, []).append(source)
     return tuple(
         CostBreakdown(variant, tuple(items.get(variant, ())), tuple(origins.get(variant, ())))
         for variant in dict.fromkeys([*items, *origins])
     )
+
+
+def read_sources(path: Path) -> tuple[Source, ...]:
+    """Rebuild the sources that belong to no cost variant: those of methods and devices.
+
+    Raises
+    ------
+    InputError
+        If a row holds a number that is none or an unknown kind of source; file and line are named.
+    """
+    return tuple(source for variant, source in _read(path, _source) if not variant)
 
 
 def _cost_item(row: _Row) -> tuple[str, CostItem]:

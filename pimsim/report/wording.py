@@ -37,6 +37,17 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}".replace(",", _THIN_SPACE)
 
 
+def axis_number(value: float) -> str:
+    """Write the number at a tick of an axis, which is round.
+
+    Examples
+    --------
+    >>> axis_number(0.25), axis_number(40_000.0).replace(_THIN_SPACE, " ")
+    ('0.25', '40 000')
+    """
+    return number(value) if abs(value) >= 1000 else f"{value:g}"
+
+
 def percent(ratio: float, digits: int = 1) -> str:
     """Write a ratio as per cent with a fixed number of decimals; what is not 0 never reads 0.
 
@@ -62,6 +73,32 @@ def times(ratio: float) -> str:
     '12.3×'
     """
     return f"{number(ratio)}×"
+
+
+_CLASS_NAMES = {
+    "macro": "macros",
+    "adc": "converters",
+    "shift_add": "shift-and-add",
+    "write": "operand writes",
+    "program": "reprogramming",
+    "vector_unit": "vector units",
+    "tile_buffer": "tile buffers",
+    "global_buffer": "global buffer",
+    "noc": "network links",
+    "memory": "off-chip memory",
+    "io": "pins",
+}
+
+
+def class_name(resource_class: str) -> str:
+    """Name a class of resources for people.
+
+    Examples
+    --------
+    >>> class_name("noc"), class_name("clock_tree")
+    ('network links', 'clock tree')
+    """
+    return _CLASS_NAMES.get(resource_class, resource_class.replace("_", " "))
 
 
 def metric_name(metric: str) -> str:

@@ -140,7 +140,11 @@ def test_an_empty_vector_costs_nothing_and_one_read_takes_all_rows_at_once():
 
 def test_expected_reads_lie_between_bound_and_dense():
     architecture = load_architecture(
-        "rap", overrides=["macros.mram.zero_skipping={model: bitsift}"]
+        "rap",
+        overrides=[
+            "macros.mram.zero_skipping={model: bitsift}",
+            "macros.mram.inputs.coding=twos_complement",
+        ],
     )
     macro = architecture.macros["mram"]
     for density in (0.1, 0.3, 0.5):

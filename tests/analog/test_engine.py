@@ -725,6 +725,22 @@ def test_an_empty_batch_is_an_empty_product():
     assert output.counts.macros[0].conversions == 0
 
 
+@pytest.mark.parametrize("name", [name for name in MACROS if "packed" in name])
+def test_inputs_that_are_all_zero_take_no_packed_read(name):
+    """Nothing is read or converted, with an odd number of bit lines, too; nor on one row block."""
+    macro = changed(MACROS[name], weights={"bits": 5})
+    weights, inputs = fitting(macro, np.random.default_rng(6), 3, 70, 11)
+    programmed = program(weights, macro, 5)
+    nothing = mvm(programmed, np.zeros_like(inputs), KEY)
+    assert not nothing.values.any()
+    assert sum(counted(nothing)[0]) == nothing.counts.macros[0].reads == 0
+    inputs[:, : macro.crossbar.rows] = 0
+    values, counts = by_oracle(programmed, weights, inputs, 5)
+    output = mvm(programmed, inputs, KEY)
+    assert np.array_equal(output.values, values)
+    assert counted(output) == counts
+
+
 # Without compiled kernels
 
 SCRIPT = """

@@ -202,4 +202,4 @@ def test_a_result_says_what_its_corner_acts_on():
     acts, rests = pvt("ss", die_sigma_v=0.01).notes
     assert acts.startswith("operating point ss, 0.9 V, 25 °C, thresholds spread by 10 mV")
     assert "sensitivities that are assumed" in acts
-    assert "only the supply enters them" in rests
+    assert "only the supply enters switching energy" in rests

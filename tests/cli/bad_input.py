@@ -88,7 +88,11 @@ def chip(*changes: tuple[str, str]) -> Make:
     """Write rap.yaml, changed, as ``chip.yaml``."""
 
     def make(place: Path) -> None:
-        text = architecture_path("rap").read_text(encoding="utf-8")
+        text = (
+            architecture_path("rap_int8")
+            .read_text(encoding="utf-8")
+            .replace("name: rap_int8\n", "name: rap\n")
+        )
         for old, new in changes:
             assert old in text, f"rap.yaml has no {old!r}; the test is out of date"
             text = text.replace(old, new, 1)

@@ -370,13 +370,14 @@ BAD_SETTINGS = [
         "error: --set units.softmax.model=ibert_gelu: units.softmax.model: 'ibert_gelu' is no "
         "digital unit for softmax; known: fp16_softmax, fp32_softmax, fqvit_softmax, "
         "ibert_softmax, "
-        "illm_softmax, ivit_softmax, softermax",
+        "illm_softmax, ivit_softmax, softermax, vdr_softmax",
     ),
     Case(
         "scheme and units of two kinds",
-        "run --set numerics.scheme=int8_dqq",
-        "error: architecture 'rap': units.softmax.model is 'ibert_softmax', but numerics.scheme "
-        "'int8_dqq' builds 'fp16_softmax' or 'fp32_softmax'; change one of the two",
+        "run --arch rap_int8 --set numerics.scheme=int8_dqq",
+        "error: architecture 'rap_int8': units.layer_norm.model is 'ibert_layer_norm', but "
+        "numerics.scheme "
+        "'int8_dqq' builds 'fp16_layer_norm' or 'fp32_layer_norm'; change one of the two",
     ),
     Case(
         "converter outside its cost model",
@@ -390,45 +391,54 @@ BAD_SETTINGS = [
         "run --set cost.variants.modelled.flash_adc=sram_buffer",
         "error: --set cost.variants.modelled.flash_adc=sram_buffer: "
         "cost.variants.modelled.flash_adc: 'sram_buffer' is no cost model for converters; known: "
-        "flash_comparators, survey_regression, survey_regression_4bit",
+        "flash_comparators, murmann_fit, published_converters, sar_capacitor_array, "
+        "survey_regression, survey_regression_4bit, user_table",
     ),
     Case(
         "chip too small for the weights",
-        "run --set chip.tiles=1 --set tile.macros.mram=2",
+        "run --arch rap_int8 --set chip.tiles=1 --set tile.macros.mram=2",
         "error: op 'blocks.0.attention.key' needs 1 'mram' macros of 1024x1024 cells (weights: "
         "64x64, 8 slices)\n"
-        "  but 0 are free on architecture 'rap' (tiles: 1, 'mram' macros per tile: 2, used: 2).\n"
-        "  The whole workload needs 30: raise chip.tiles to at least 15, or tile.macros.mram to "
-        "at least 30; time multiplexing is not modelled yet.",
+        "  but 0 are free on architecture 'rap_int8' (tiles: 1, 'mram' macros per tile: 2, "
+        "used: 2).\n"
+        "  The whole workload needs 30, 2 are present: raise chip.tiles to at least 15, or "
+        "tile.macros.mram to at least 30; or set mapping.time_multiplex to true (give "
+        "macros.mram.reprogram and chip.memory as well): macros are then reprogrammed in rounds.",
     ),
     Case(
         "chip without writable macros",
         "run --set tile.macros.sram=0",
         "error: op 'blocks.0.attention.matmul' writes its 16x17 operand into cells at run time, "
         "but no tile of architecture 'rap' has a writable macro.\n"
-        "  Raise tile.macros.sram to at least 1.",
+        "  Raise tile.macros.sram to at least 1, or give units.mac_array, which multiplies "
+        "without cells.",
     ),
     Case(
         "operand wider than the macro",
-        "run --set macros.mram.inputs.bits=4",
+        "run --arch rap_int8 --set macros.mram.inputs.bits=4",
         "error: op 'patch_embedding': operand 'patch_embedding.patches' has 8 bits, but "
         "macros.mram.inputs.bits is 4.\n"
         "  Raise macros.mram.inputs.bits to at least 8, or choose a narrower numerics.scheme.",
     ),
     Case(
         "weights wider than the macro",
-        "run --set macros.mram.weights.bits=4",
+        "run --arch rap_int8 --set macros.mram.weights.bits=4",
         "error: op 'patch_embedding': its weights reach from -127 to 127 and need 8 bits, but "
         "macros.mram.weights.bits is 4.\n"
         "  Raise macros.mram.weights.bits to at least 8, or choose a narrower numerics.scheme.",
     ),
     Case(
         "buffer too small",
-        "run --set tile.buffer.capacity_bytes=1024",
+        "run --arch rap_int8 --set tile.buffer.capacity_bytes=1024 --set "
+        "chip.global_buffer.capacity_bytes=2000",
         "error: op 'patch_embedding.requantize' needs 2048 bytes in the buffer of tile 0, which "
-        "has 1024 on architecture 'rap' (outputs of 'patch_embedding.requantize': 2048 bytes).\n"
-        "  Raise tile.buffer.capacity_bytes to at least 2048, or use a smaller batch or sequence; "
-        "spilling to other tiles is not modelled yet.",
+        "has 1024 on architecture 'rap_int8' (outputs of 'patch_embedding.requantize': 2048 "
+        "bytes), and "
+        "the global buffer has 1916 bytes free, fewer than the 2048 of its output.\n"
+        "  Raise tile.buffer.capacity_bytes to at least 28288, the most that any operation needs, "
+        "or chip.global_buffer.capacity_bytes, or give chip.memory for what does not fit, or use a "
+        "smaller batch or sequence, or try mapping.dataflow token_streaming, which keeps only "
+        "what is in flight or needed whole.",
     ),
 ]
 
@@ -602,8 +612,9 @@ BAD_SCHEMES = [
     ),
     Case(
         "integer scheme with a floating unit",
-        "quantize vit_digits --set units.softmax.model=fp32_softmax",
-        "error: architecture 'rap': units.softmax.model is 'fp32_softmax', but numerics.scheme "
+        "quantize vit_digits --arch rap_int8 --set units.softmax.model=fp32_softmax",
+        "error: architecture 'rap_int8': units.softmax.model is 'fp32_softmax', but "
+        "numerics.scheme "
         "'int8_dyadic' builds 'fqvit_softmax', 'ibert_softmax', 'illm_softmax', 'ivit_softmax' or "
         "'softermax'; change one of the two",
     ),
@@ -615,7 +626,8 @@ BAD_SCHEMES = [
     ),
     Case(
         "override that matches nothing",
-        "quantize vit_digits --set \"numerics.overrides=[{ops: 'mpl.*', scheme: int4}]\"",
+        "quantize vit_digits --arch rap_int8 --set \"numerics.overrides=[{ops: 'mpl.*', scheme: "
+        'int4}]"',
         "error: numerics.overrides: 'mpl.*' matches none of the 34 products of workload "
         "'vit_digits', such as 'patch_embedding'",
     ),

@@ -23,7 +23,11 @@ def test_names_files_and_folders_are_checked(invoke: Invoke) -> None:
 
 
 def test_every_problem_of_every_file_is_printed(invoke: Invoke, tmp_path: Path) -> None:
-    text = architecture_path("rap").read_text(encoding="utf-8")
+    text = (
+        architecture_path("rap_int8")
+        .read_text(encoding="utf-8")
+        .replace("name: rap_int8\n", "name: rap\n")
+    )
     bad = text.replace("  tiles: 16", "  tiles: 0").replace("node_nm: 28.0", "node_nm: 3.0")
     (tmp_path / "bad.yaml").write_text(bad, encoding="utf-8")
     (tmp_path / "empty").mkdir()
@@ -42,7 +46,11 @@ def test_every_problem_of_every_file_is_printed(invoke: Invoke, tmp_path: Path) 
 def test_a_part_outside_the_range_of_its_cost_model_is_a_problem(
     invoke: Invoke, tmp_path: Path
 ) -> None:
-    text = architecture_path("rap").read_text(encoding="utf-8")
+    text = (
+        architecture_path("rap_int8")
+        .read_text(encoding="utf-8")
+        .replace("name: rap_int8\n", "name: rap\n")
+    )
     (tmp_path / "chip.yaml").write_text(
         text.replace("modelled: {}", "modelled: {flash_adc: survey_regression}"), encoding="utf-8"
     )
@@ -56,9 +64,13 @@ def test_a_part_outside_the_range_of_its_cost_model_is_a_problem(
 
 
 def test_a_scheme_that_needs_other_units_is_a_problem(invoke: Invoke, tmp_path: Path) -> None:
-    text = architecture_path("rap").read_text(encoding="utf-8")
+    text = (
+        architecture_path("rap_int8")
+        .read_text(encoding="utf-8")
+        .replace("name: rap_int8\n", "name: rap\n")
+    )
     (tmp_path / "mixed.yaml").write_text(text.replace("int8_dyadic}", "int8_dqq}"))
     result = invoke("check", str(tmp_path / "mixed.yaml"))
     assert result.exit_code == 1
     assert "numerics.scheme 'int8_dqq'" in result.stdout + result.stderr
-    assert "units.softmax.model is 'ibert_softmax'" in result.stdout + result.stderr
+    assert "units.layer_norm.model is 'ibert_layer_norm'" in result.stdout + result.stderr

@@ -12,7 +12,11 @@ Invoke = Callable[..., Result]
 
 
 def checked(invoke: Invoke, folder: Path, numerics: str) -> Result:
-    text = architecture_path("rap").read_text(encoding="utf-8")
+    text = (
+        architecture_path("rap_int8")
+        .read_text(encoding="utf-8")
+        .replace("name: rap_int8\n", "name: rap\n")
+    )
     changed = text.replace("numerics: {scheme: int8_dyadic}", f"numerics: {{{numerics}}}")
     assert changed != text
     (folder / "chip.yaml").write_text(changed, encoding="utf-8")

@@ -18,7 +18,20 @@ Invoke = Callable[..., Result]
 RunProcess = Callable[..., "subprocess.CompletedProcess[str]"]
 
 GOLDEN = Path(__file__).parent / "golden"
-VERBS = ("run", "trace", "quantize", "list", "show", "check")
+VERBS = (
+    "sweep",
+    "run",
+    "trace",
+    "quantize",
+    "map",
+    "list",
+    "show",
+    "check",
+    "describe",
+    "explain",
+    "cite",
+    "recost",
+)
 HEAVY = ("torch", "matplotlib", "numba", "pandas", "scipy", "pyarrow", "simpy")
 
 
@@ -71,6 +84,8 @@ def test_help_is_one_screen_of_a_terminal(invoke: Invoke, verb: str) -> None:
         ("run", "rap"),
         ("run", "--phase", "train"),
         ("run", "--context", "0"),
+        ("run", "--requests", "0"),
+        ("run", "--token-group", "0"),
         ("trace",),
         ("trace", "models:bert"),
         ("trace", "m:f", "--output", "o", "--samples", "m:s", "--no-weights"),
@@ -78,6 +93,14 @@ def test_help_is_one_screen_of_a_terminal(invoke: Invoke, verb: str) -> None:
         ("quantize", "vit_digits", "--samples", "0"),
         ("show",),
         ("check",),
+        ("describe",),
+        ("describe", "rap", "--density", "much"),
+        ("explain",),
+        ("explain", "rap", "noc", "--format", "table"),
+        ("cite",),
+        ("cite", "here", "--format", "json"),
+        ("recost",),
+        ("run", "--adc-models", "some"),
     ],
     ids=" ".join,
 )
@@ -235,4 +258,5 @@ def test_the_public_names_are_the_documented_ones() -> None:
         "load_workload",
         "report",
         "simulate",
+        "sweep",
     ]

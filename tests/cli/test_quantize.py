@@ -17,7 +17,7 @@ def test_the_table_names_the_worst_layers_and_the_files(invoke: Invoke, tmp_path
     result = invoke(*SHORT)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert lines[0] == "vit_digits, scheme int8_dyadic"
+    assert lines[0] == "vit_digits, scheme rap_int8p1"
     assert lines[1] == "units of rap, observer absolute_max, 8 samples, exact products"
     assert lines[2].startswith("top1: float32 100.00 %, quantized 100.00 %; same answer 100.00 %")
     assert max(map(len, lines)) <= 100
@@ -44,7 +44,7 @@ def test_json_is_what_the_library_finds(invoke: Invoke, tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert result.stdout == (tmp_path / "here" / "quantization.json").read_text(encoding="utf-8")
     chip = pimsim.load_architecture(
-        "rap", overrides=["numerics.scheme=int4", "numerics.observer=mse"]
+        "rap_int8", overrides=["numerics.scheme=int4", "numerics.observer=mse"]
     )
     quality = quantization_quality(pimsim.load_workload("vit_digits"), chip, samples=8)
     assert (found["scheme"], found["observer"]["kind"]) == ("int4", "mse")

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result as Outcome
 
 from pimsim.errors import MappingError, OutputError
-from pimsim.records import Result
+from pimsim.records import AdcModelCost, Result
 
 Invoke = Callable[..., Outcome]
 
@@ -72,6 +72,10 @@ def test_the_defaults_run_the_demo_on_rap(invoke: Invoke, recorder: Recorder) ->
         "overrides": (),
         "phase": None,
         "context": None,
+        "requests": 1,
+        "token_group": 1,
+        "checks": False,
+        "what_if": False,
         "progress": None,
     }
     assert recorder.folder == Path("pimsim-out/vit_digits-rap")
@@ -80,7 +84,9 @@ def test_the_defaults_run_the_demo_on_rap(invoke: Invoke, recorder: Recorder) ->
 def test_every_flag_reaches_the_simulation(invoke: Invoke, recorder: Recorder) -> None:
     numbers = {"samples": 8, "chips": 2, "seed": 7, "batch": 4, "seq": 16, "threads": 2}
     step = {"phase": "decode", "context": 16}
-    flags = [word for name, value in (numbers | step).items() for word in (f"--{name}", value)]
+    replays = {"requests": 3, "token-group": 5}
+    given = numbers | step | replays
+    flags = [word for name, value in given.items() for word in (f"--{name}", value)]
     sets = ["--set", "macros.mram.adc.levels=17", "--set", "node_nm=22"]
     outcome = invoke(
         "run",
@@ -91,6 +97,8 @@ def test_every_flag_reaches_the_simulation(invoke: Invoke, recorder: Recorder) -
         "--output",
         "out",
         *flags,
+        "--checks",
+        "--what-if",
         *sets,
     )
     assert outcome.exit_code == 0
@@ -98,10 +106,34 @@ def test_every_flag_reaches_the_simulation(invoke: Invoke, recorder: Recorder) -
     assert recorder.options == {
         **numbers,
         **step,
+        "requests": 3,
+        "token_group": 5,
+        "checks": True,
+        "what_if": True,
         "overrides": ("macros.mram.adc.levels=17", "node_nm=22"),
         "progress": None,
     }
     assert recorder.folder == Path("out")
+
+
+def test_models_of_converters_are_costed_after_the_run_and_written_with_it(
+    invoke: Invoke, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = AdcModelCost("sar_capacitor_array", False, 1.25, 2.5, 3.75)
+    seen: list[Result] = []
+
+    def under_adc_models(result: Result) -> tuple[AdcModelCost, ...]:
+        recorder.steps.append("adc models")
+        seen.append(result)
+        return (cost,)
+
+    monkeypatch.setattr("pimsim.adc_comparison.under_adc_models", under_adc_models)
+    outcome = invoke("run", "--adc-models", "all")
+    assert outcome.exit_code == 0
+    assert recorder.steps == ["check_output", "simulate", "adc models", "write"]
+    assert seen == [recorder.result]
+    assert "sar_capacitor_array" in outcome.stdout
+    assert "sar_capacitor_array" not in invoke("run").stdout
 
 
 def test_the_folder_is_named_after_workload_and_chip_not_after_paths(

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pimsim.cli import tables
@@ -49,10 +50,11 @@ def test_no_line_is_wider_than_100_columns_or_ends_in_blanks(printed: str) -> No
         "mram.adc                0.0008   50.0 %",
         "macro                      1.5   75.0 %",
         "25 % of the energy, 30 % of the area, 100 % of the latency",
+        "Latency is 75 % macro-read-bound, most of it in blocks.0.fc.",
         "survey_4bit_adc   0.0028   0.95    8.777",
         "×: time and energy per input over this run's; a latency is that of a whole batch",
         "[1] pim simulated: whole chip, leakage included; no host. Source: simulated:",
-        "[2] gpu roofline: board power, kernels only; no host. Source: data sheet, 2020, p. 1",
+        "[2] gpu roofline calibrated: board power, kernels only; no host. Source: data sheet",
         "Bear in mind\n  BitSift zero skipping is not modelled yet",
         "Files: pimsim-out/tiny-example, open pimsim-out/tiny-example/report.html",
     ],
@@ -69,6 +71,42 @@ def test_ratios_are_the_other_machines_numbers_over_this_chips(printed: str) -> 
     assert gpu[-6:] == ["batch", "1", "40", "20", "12,000", "7,500,000"]
 
 
+def test_resources_are_listed_by_their_share_of_the_path(printed: str) -> None:
+    """Macros work 0.9 + 0.6 and 0.8 µs of 2 x 2 µs and hold 1.5 µs of the path."""
+    found = [" ".join(row) for row in rows(printed)]
+    macros = found.index("macros 2 57.5 % 75.0 % 75.0 % 0.5")
+    assert found[macros + 1 : macros + 3] == [
+        "vector units 1 12.5 % 12.5 % 12.5 % 1.75",
+        "network links 1 12.5 % 12.5 % 12.5 % 1.75",
+    ]
+
+
+def test_further_inferences_loading_queueing_and_replays_are_told(
+    example_result: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = dataclasses.replace(
+        example_result.timeline,
+        wait_ps=np.array([0, 500_000, 0, 0, 0, 0], dtype=np.int64),
+        request=np.zeros(6, dtype=np.int32),
+        request_start_ps=(0,) * 4,
+        request_end_ps=(2_000_000, 3_000_000, 4_000_000, 5_000_000),
+        loading_ps=8_000_000,
+    )
+    tables.show(dataclasses.replace(example_result, timeline=line, what_if_us={"macro": 1.25}))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= tables.WIDTH
+    found = "\n".join(" ".join(row) for row in rows(out))
+    assert "with loading of weights 10 µs" in found
+    assert "3 further ones, mean 4 µs" in found
+    assert "throughput of 4 inferences" in found
+    # 0.9 + 0.6 + 0.8 µs of 2 x 5 µs; one of three waited 0.5 µs.
+    assert "macros 2 23.0 % 30.0 % 0.1667 0.5 75.0 % 1.25" in found
+    few = dataclasses.replace(line, request_end_ps=(2_000_000, 3_000_000))
+    few = dataclasses.replace(few, request_start_ps=(0, 0))
+    tables.show(dataclasses.replace(example_result, timeline=few))
+    assert "throughput, one at a time" in capsys.readouterr().out
+
+
 def test_rows_of_one_source_share_a_footnote(
     example_result: Result, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +118,7 @@ def test_rows_of_one_source_share_a_footnote(
     assert "[2] NVIDIA Example 100, fp16, batch 1 " in out
     assert "[2] NVIDIA Example 100, fp16, batch 128 " in out
     assert (
-        "[2] gpu roofline: board power, kernels only; no host; latency of the batch. "
+        "[2] gpu roofline calibrated: board power, kernels only; no host; latency of the batch. "
         "Source: data sheet, 2020, p. 1"
     ) in out
     assert "[3]" not in out

@@ -54,7 +54,9 @@ def _float_fields() -> list[str]:
 
 
 def test_the_walk_over_the_models_meets_all_of_them() -> None:
-    here = [one for one in vars(sys.modules[Architecture.__module__]).values() if one is not Config]
+    modules = [module for name, module in sys.modules.items() if name.startswith("pimsim.config.")]
+    every = [one for module in modules for one in vars(module).values()]
+    here = [one for one in every if one is not Config]
     classes = {one for one in here if isinstance(one, type) and issubclass(one, Config)}
     assert _models(Architecture) == classes
 
@@ -113,13 +115,12 @@ def test_what_the_file_leaves_out_is_listed_as_ideal() -> None:
             "macros.mram.adc.full_scale_mv=400.0",
             "macros.mram.adc.offset_sigma_mv=1.0",
             "macros.mram.adc.reference=fixed",
+            "macros.mram.adc.tracking_ratio=null",
             "macros.mram.inputs.bits_per_cycle=2",
+            "macros.mram.zero_skipping={model: none}",
         ],
     )
-    assert set(given) - set(ideal_parts(enough)) == {
-        "macros.mram.adc.offset_sigma_ratio",
-        "macros.mram.adc.tracking_ratio",
-    }
+    assert set(given) - set(ideal_parts(enough)) == {"macros.mram.adc.offset_sigma_ratio"}
     assert set(ideal_parts(enough)) - set(given) == {"macros.mram.inputs.dac_inl_ratio"}
     faulty = load_architecture("rap", overrides=["macros.sram.crossbar.cell.faults={}"])
     assert set(given) - set(ideal_parts(faulty)) == {"macros.sram.crossbar.cell.faults"}

@@ -71,7 +71,7 @@ def test_what_cannot_be_is_refused_with_value_and_limit(
     overrides: tuple[str, ...], expected: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_architecture("rap", overrides=overrides)
+        load_architecture("rap_int8", overrides=overrides)
     assert len(caught.value.problems) == 1
     assert expected in caught.value.problems[0]
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_is_refused_with_value_and_limit(
 @pytest.mark.parametrize("inputs", ["twos_complement", "sign_magnitude", "unsigned"])
 def test_every_coding_can_be_written_in_a_file(weights: str, inputs: str) -> None:
     chip = load_architecture(
-        "rap",
+        "rap_int8",
         overrides=[
             f"macros.mram.weights.coding={weights}",
             f"macros.mram.inputs.coding={inputs}",

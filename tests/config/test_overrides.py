@@ -173,7 +173,7 @@ BAD = [
         (
             "units.softmax.model: 'ibert_gelu' is no digital unit for softmax; known: "
             "fp16_softmax, fp32_softmax, fqvit_softmax, "
-            "ibert_softmax, illm_softmax, ivit_softmax, softermax"
+            "ibert_softmax, illm_softmax, ivit_softmax, softermax, vdr_softmax"
         ),
     ),
     (
@@ -184,7 +184,8 @@ BAD = [
         "cost.variants.modelled.flash_adc=mesh_router",
         (
             "cost.variants.modelled.flash_adc: 'mesh_router' is no cost model for converters; "
-            "known: flash_comparators, survey_regression, survey_regression_4bit"
+            "known: flash_comparators, murmann_fit, published_converters, sar_capacitor_array, "
+            "survey_regression, survey_regression_4bit, user_table"
         ),
     ),
     (
@@ -262,7 +263,7 @@ def test_problems_of_file_and_overrides_are_reported_together(
 
 def test_an_override_can_mend_the_file(spoilt: Callable[..., Path]) -> None:
     path = spoilt(("  tiles: 16", "  tiles: 0"))
-    assert load_architecture(path, overrides=["chip.tiles=16"]) == load_architecture("rap")
+    assert load_architecture(path, overrides=["chip.tiles=16"]) == load_architecture("rap_int8", overrides=["name=rap"])
 
 
 RAP = read(architecture_path("rap"))

@@ -424,7 +424,7 @@ def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path: Path) -> 
 def test_a_byte_order_mark_is_no_mistake(spoilt: Spoil) -> None:
     path = spoilt()
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert load_architecture(path) == load_architecture("rap")
+    assert load_architecture(path) == load_architecture("rap_int8", overrides=["name=rap"])
 
 
 def test_a_large_file_is_refused_unparsed(tmp_path: Path) -> None:
@@ -450,7 +450,7 @@ def test_a_path_with_a_null_byte_is_refused_without_traceback() -> None:
 
 
 def test_text_that_looks_like_a_date_stays_text(spoilt: Spoil) -> None:
-    path = spoilt(('description: "RAP', 'description: 2024-11-22\nnotes_: "RAP'))
+    path = spoilt(('description: "arrays of RAP', 'description: 2024-11-22\nnotes_: "RAP'))
     with pytest.raises(ConfigError, match="unknown key 'notes_'; did you mean 'notes'") as caught:
         load_architecture(path)
     assert len(caught.value.problems) == 1

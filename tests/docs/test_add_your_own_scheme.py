@@ -27,7 +27,7 @@ def scheme(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def chip(name: str = NAME):
-    return pimsim.load_architecture("rap", overrides=[f"numerics.scheme={name}"])
+    return pimsim.load_architecture("rap_int8", overrides=[f"numerics.scheme={name}"])
 
 
 def test_it_is_about_thirty_lines() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pimsim.records import (
     Accuracy,
     ActionCounts,
+    AdcModelCost,
     Baseline,
     CostBreakdown,
     CostItem,
@@ -110,9 +111,12 @@ def _timeline() -> Timeline:
         for token in range(5):
             start = 1_250 * resource + 10_000 * token + 7
             end = start + 6_001 + 250 * resource
-            rows.append((start, resource, end, (resource + token) % len(OPS), token))
+            wait = 11 * token + resource
+            rows.append((start, resource, end, (resource + token) % len(OPS), token, wait))
     rows.sort()
-    start_ps, resource, end_ps, op, token = (np.array(column) for column in zip(*rows, strict=True))
+    start_ps, resource, end_ps, op, token, wait_ps = (
+        np.array(column) for column in zip(*rows, strict=True)
+    )
     latency_ps = int(end_ps.max())
     paths = {f"{OPS[0]}|macro": 20_000, f"{OPS[1]}|vector_unit": 15_001}
     paths[f"{OPS[2]}|macro"] = latency_ps - sum(paths.values())
@@ -131,6 +135,15 @@ def _timeline() -> Timeline:
         reads={OPS[0]: 160, OPS[2]: 80},
         moved={OPS[0]: _moved(1), OPS[1]: _moved(2)},
         events=321,
+        wait_ps=wait_ps.astype(np.int64),
+        request=np.zeros(len(rows), dtype=np.int32),
+        request_start_ps=(0,),
+        request_end_ps=(latency_ps,),
+        loading_ps=1_000_000,
+        path_end_ps=np.array([20_000, 35_001, latency_ps], dtype=np.int64),
+        path_op=np.array([0, 1, 2], dtype=np.int32),
+        path_resource=np.array([0, 4, -1], dtype=np.int32),
+        path_class=("macro", "vector_unit", "macro"),
     )
 
 
@@ -218,7 +231,7 @@ def build() -> Result:
             ),
             Baseline(
                 "NVIDIA A100",
-                "gpu_roofline",
+                "gpu_roofline_calibrated",
                 1,
                 "fp16",
                 20.5,
@@ -231,6 +244,12 @@ def build() -> Result:
         costs=costs,
         timeline=timeline,
         notes=("BitSift is not modelled yet: every row group is read",),
+        sources=(Source("Kim, ICML 2021", "i-exp", "published", citation_key="kim2021"),),
+        recost={"format_version": 1, "rounds": 1, "macros_used": {"mram": 3}, "hardware": [[1.5]]},
+        adc_models=(
+            AdcModelCost("flash_comparators", True, energy_uj, area_mm2, 1.5),
+            AdcModelCost("survey_regression", False, None, None, None, "mram: 3.17 < 4 bits"),
+        ),
     )
 
 

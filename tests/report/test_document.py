@@ -1,5 +1,6 @@
 """result.json: its keys, its schema, what may stand in it, and the way back."""
 
+import dataclasses
 import json
 import math
 from importlib.resources import files
@@ -14,13 +15,16 @@ from pimsim.report import document, to_json
 KEYS = {
     "": """format_version manifest workload architecture accuracy latency_us throughput_per_s
         energy_uj power_mw tops_per_w tops_per_mm2 utilisation energy_breakdown_uj
-        area_breakdown_mm2 latency_breakdown_us assumed_share cost_variants baselines notes""",
+        area_breakdown_mm2 latency_breakdown_us timing what_if_us attention_ops assumed_share cost_variants
+        adc_models baselines notes""",
     "workload": "name parameters macs",
     "architecture": "name area_mm2 scheme",
     "accuracy": """metric higher_is_better samples float32 integer analog agreement_ratio
         logit_snr_db""",
     "utilisation": "cells_ratio area_ratio",
     "assumed_share": "energy_ratio area_ratio latency_ratio",
+    "timing": """bottleneck first_us loading_us first_with_loading_us further_us reprogramming_us
+        throughput interval_us token_group""",
 }
 SCHEMA = json.loads((files("pimsim.report") / "result.schema.json").read_text(encoding="utf-8"))
 TYPES = {
@@ -93,6 +97,19 @@ def test_document_follows_the_schema(result):
     assert list(violations(json.loads(to_json(result)), SCHEMA)) == []
 
 
+def test_a_replay_of_several_inferences_follows_the_schema(rebuilt, result):
+    line = dataclasses.replace(
+        result.timeline, request_start_ps=(0,) * 4, request_end_ps=(53_508, 70_000, 80_000, 90_000)
+    )
+    content = json.loads(to_json(rebuilt(timeline=line, what_if_us={"noc": 0.05})))
+    assert list(violations(content["timing"], SCHEMA["properties"]["timing"])) == []
+    assert content["timing"]["further_us"] == [0.07, 0.08, 0.09]
+    assert content["timing"]["throughput"] == "steady_state"
+    assert content["timing"]["interval_us"] == 0.01  # (90 000 - 70 000) ps / 2
+    assert content["timing"]["first_with_loading_us"] == pytest.approx(1 + 0.053508)
+    assert content["what_if_us"] == {"noc": 0.05}
+
+
 def test_shape_only_document_follows_the_schema(rebuilt):
     content = json.loads(to_json(rebuilt(accuracy=None)))
     assert content["accuracy"] is None
@@ -163,7 +180,8 @@ def test_keys_of_a_later_version_are_passed_over(result, equal):
 
 
 def _back(text, result):
-    parts = {"counts": result.counts, "costs": result.costs, "timeline": result.timeline}
+    names = ("counts", "costs", "timeline", "sources", "recost")
+    parts = {name: getattr(result, name) for name in names}
     return document.from_json(text, Path("r/result.json"), **parts)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from pimsim.report import figures, frames, gantt, style
+from pimsim.report import figures, frames, style
 
 
 def texts(figure):
@@ -26,7 +26,16 @@ def default(result):
 
 
 def test_every_result_gets_its_figures(result, rebuilt):
-    names = {"energy", "area", "latency", "timeline", "comparison"}
+    names = {
+        "energy",
+        "joules",
+        "area",
+        "latency",
+        "utilisation",
+        "timeline",
+        "power",
+        "comparison",
+    }
     assert set(figures.draw_all(result)) == names | {"accuracy"}
     assert set(figures.draw_all(rebuilt(accuracy=None))) == names
 
@@ -95,7 +104,9 @@ def test_axes_name_their_quantity_and_unit(result):
         "energy": "[µJ]",
         "area": "[mm²]",
         "latency": "[µs]",
+        "utilisation": "[%]",
         "timeline": "[µs]",
+        "power": "[mW]",
         "accuracy": "[%]",
         "comparison": "[µJ]",
     }.items():
@@ -143,102 +154,3 @@ def test_spread_labels_keep_their_order_and_room(positions, room):
     order = np.argsort(positions, kind="stable")
     assert np.all(np.diff(moved[order]) >= room - 1e-9)
     assert moved.mean() == pytest.approx(np.mean(positions), abs=1e-9)
-
-
-def track_labels(axes):
-    """Headings and tracks from top to bottom."""
-    rows = zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
-    return [label.get_text() for _, label in sorted(rows, key=lambda row: row[0])]
-
-
-def busy_text(figure):
-    return [text.replace("\u202f", "") for text in texts(figure) if text.endswith("%")]
-
-
-def test_timeline_has_one_track_per_resource_and_its_busy_share(result):
-    frame = frames.timeline(result)
-    figure = gantt.timeline(frame)
-    axes = figure.axes[0]
-    assert track_labels(axes) == [
-        *("mram macros", "0", "1", "sram macros", "9", "10"),
-        *("softmax units", "0", "network", ""),
-    ]
-    end_ps = result.timeline.latency_ps
-    # Each resource works five times for 6 001 ps + 250 ps x its index (sram 10 comes before 9).
-    expected = [5 * (6_001 + 250 * index) / end_ps for index in (0, 1, 3, 2, 4, 5)]
-    assert busy_text(figure) == [f"{100 * ratio:.0f}%" for ratio in expected]
-
-
-def many_tracks(tracks):
-    start = np.arange(tracks, dtype=float)
-    return pd.DataFrame(
-        {
-            "start_us": start,
-            "end_us": start + 1 + 0.01 * np.arange(tracks),
-            "resource": [f"macro:mram:{i}" for i in range(tracks)],
-            "resource_class": "macro",
-            "op": "blocks.0.mlp.up",
-            "group": [f"blocks.{i % 24}" for i in range(tracks)],
-            "token": 0,
-        }
-    )
-
-
-def test_of_many_resources_the_busiest_keep_their_track():
-    figure = gantt.timeline(many_tracks(300), most_tracks=20)
-    kept = [str(number) for number in range(281, 300)]
-    assert track_labels(figure.axes[0]) == ["mram macros", *kept, "281 others"]
-
-
-def test_an_empty_timeline_is_drawn(result):
-    style.to_svg(gantt.timeline(frames.timeline(result).iloc[:0]))
-
-
-@pytest.mark.parametrize(
-    ("resource", "labels"),
-    [
-        ("noc", ["network", ""]),
-        ("noc:0>global_buffer", ["network", "0>global_buffer"]),
-        ("tile_buffer:3", ["tile buffers", "3"]),
-        ("write:sram:blocks.0.attention.logits", ["sram row writes", "blocks.0.attention.logits"]),
-        ("clock", ["clock", ""]),
-    ],
-)
-def test_resources_of_any_name_have_a_track_under_their_kind(result, resource, labels):
-    frame = frames.timeline(result).assign(resource=resource, resource_class="other")
-    assert track_labels(gantt.timeline(frame).axes[0]) == labels
-
-
-def test_tracks_named_by_operation_stand_in_order_of_use(result):
-    frame = frames.timeline(result).iloc[:3]
-    frame = frame.assign(resource=[f"macro:mram:{op}" for op in ("z", "b", "y")])
-    assert track_labels(gantt.timeline(frame).axes[0]) == ["mram macros", "z", "b", "y"]
-
-
-def test_headings_and_tracks_do_not_share_a_place(result):
-    places = gantt.timeline(frames.timeline(result)).axes[0].get_yticks()
-    assert len(set(places)) == len(places)
-
-
-intervals = st.lists(
-    st.tuples(st.integers(0, 50), st.integers(0, 10)).map(lambda p: (p[0], p[0] + p[1])),
-    min_size=1,
-    max_size=20,
-)
-
-
-@given(intervals)
-def test_union_covers_the_same_points_once(pairs):
-    union = gantt.union_of(np.array(pairs, dtype=float), gap_us=0.0)
-    covered = {point for start, end in pairs for point in range(2 * start, 2 * end)}
-    again = [point for start, end in union for point in range(int(2 * start), int(2 * end))]
-    assert sorted(covered) == again
-    assert np.all(union[1:, 0] > union[:-1, 1])
-
-
-@given(st.lists(st.integers(1, 100), min_size=1, max_size=8), st.integers(1, 100))
-def test_places_are_shared_out_without_waste(sizes, most):
-    shares = gantt.share_out(sizes, most, fewest=2)
-    assert all(min(size, 2) <= share <= size for size, share in zip(sizes, shares, strict=True))
-    if sum(sizes) <= most:
-        assert shares == sizes

@@ -15,9 +15,11 @@ from pimsim.report import check_output, folder, load_result, write
 
 FILES = {
     "result.json", "actions.csv", "ops.csv", "components.csv", "sources.csv", "checksums.sha256",
-    "timeline.parquet", "trace.json", "report.html",
+    "timeline.parquet", "trace.json", "report.html", "resources.csv",
+    "recost.json",
     *(f"figures/{name}.{ending}" for ending in ("svg", "png")
-      for name in ("accuracy", "area", "comparison", "energy", "latency", "timeline")),
+      for name in ("accuracy", "area", "comparison", "energy", "joules", "latency", "power",
+                   "timeline", "utilisation")),
 }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def test_accuracy_of_shapes_only_is_empty(rebuilt):
 
 def test_baselines_ratios_are_multiples_of_this_run(result):
     frame = frames.baselines(result)
-    assert frame["kind"].tolist() == ["this_run", "pim_simulated", "gpu_roofline"]
+    assert frame["kind"].tolist() == ["this_run", "pim_simulated", "gpu_roofline_calibrated"]
     assert frame.loc[0, ["time_ratio", "energy_ratio"]].tolist() == [1.0, 1.0]
     assert frame.loc[2, "energy_ratio"] == 8_200.0 / result.energy_uj
     assert frame.loc[1, "time_ratio"] == 90.0 / result.latency_us
@@ -105,3 +105,22 @@ def test_baselines_ratios_are_multiples_of_this_run(result):
 )
 def test_group_is_the_path_to_the_first_number(op, group):
     assert frames.op_group(op) == group
+
+
+def test_merit_is_what_a_machine_does_for_its_energy_and_area(result):
+    frame, merit = frames.baselines(result), frames.merit(result)
+    assert merit["throughput_per_s"].tolist() == pytest.approx((1e6 / frame["time_us"]).tolist())
+    assert merit["per_w"].tolist() == pytest.approx((1e6 / frame["energy_uj"]).tolist())
+    delays = frame["energy_uj"] * frame["latency_us"]
+    assert merit["energy_delay_uj_us"].tolist() == pytest.approx(delays.tolist())
+    this = merit.iloc[0]
+    assert this["per_mm2"] == pytest.approx(
+        this["throughput_per_s"] / (result.area_mm2 * result.area_ratio)
+    )
+
+
+def test_areas_are_scaled_to_one_technology_on_request(result):
+    """A chip of 28 nm, scaled to 14 nm, has a quarter of its area."""
+    as_made, scaled = frames.merit(result), frames.merit(result, node_nm=14.0, this_node_nm=28.0)
+    assert scaled["per_mm2"].iloc[0] == pytest.approx(4 * as_made["per_mm2"].iloc[0])
+    assert scaled["per_w"].tolist() == as_made["per_w"].tolist()

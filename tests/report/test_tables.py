@@ -1,8 +1,7 @@
-"""actions.csv, components.csv, sources.csv and timeline.parquet hold everything, exactly."""
+"""actions.csv, components.csv and sources.csv hold everything, exactly."""
 
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from pimsim.errors import InputError
 from pimsim.records import ActionCounts, MacroCounts, MovedBits, UnitCounts
-from pimsim.report import frames, tables
+from pimsim.report import counted, frames, tables
 
 count = st.integers(0, 2**62)
 name = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1)
@@ -21,10 +20,10 @@ macro = st.builds(
     macro=name,
     column_sum_histogram=histogram,
     shift_adds=by_key,
-    **dict.fromkeys(frames.MACRO_ACTIONS, count),
+    **dict.fromkeys(counted.MACRO_ACTIONS, count),
 )
 unit = st.builds(UnitCounts, function=name, invocations_by_length=by_key, saturations=count)
-moved = st.builds(MovedBits, **dict.fromkeys(frames.MOVEMENT_ACTIONS, count))
+moved = st.builds(MovedBits, **dict.fromkeys(counted.MOVEMENT_ACTIONS, count))
 action_counts = st.builds(
     ActionCounts,
     op=name,
@@ -40,11 +39,10 @@ def copy(written, tmp_path):
     return shutil.copytree(written, tmp_path / "copy")
 
 
-def test_counts_costs_and_timeline_come_back_equal(written, result, equal):
+def test_counts_and_costs_come_back_equal(written, result, equal):
     assert equal(tables.read_counts(written / "actions.csv"), result.counts)
     costs = tables.read_costs(written / "components.csv", written / "sources.csv")
     assert equal(costs, result.costs)
-    assert equal(tables.read_timeline(written / "timeline.parquet"), result.timeline)
 
 
 @settings(max_examples=50)
@@ -74,16 +72,6 @@ def test_actions_are_tidy_and_add_up(written, result):
         for counts in result.counts
         if counts.macros
     }
-
-
-def test_timeline_reads_as_a_plain_parquet_table(written, result):
-    frame = pd.read_parquet(written / "timeline.parquet")
-    assert list(frame.columns) == ["start_ps", "end_ps", "resource", "op", "token"]
-    busy_ps = (frame["end_ps"] - frame["start_ps"]).groupby(frame["resource"]).sum()
-    line = result.timeline
-    for index, resource in enumerate(line.resources):
-        own = line.resource == index
-        assert busy_ps[resource] == int((line.end_ps - line.start_ps)[own].sum())
 
 
 def test_checksums_are_those_of_sha256sum(written):
@@ -128,6 +116,14 @@ def test_unreadable_counts_name_file_and_line(copy, old, new, message):
         tables.read_counts(path)
 
 
+def test_counts_of_before_memory_and_pins_were_counted_are_read(copy, result):
+    path = copy / "actions.csv"
+    later = ("memory_read_bits", "memory_write_bits", "io_bits")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if line.split(",")[4] not in later))
+    assert tables.read_counts(path) == result.counts
+
+
 def test_a_record_that_opens_wrongly_is_refused(copy):
     path = copy / "actions.csv"
     lines = path.read_text().splitlines(keepends=True)
@@ -141,13 +137,3 @@ def test_an_unknown_kind_of_source_is_refused(copy):
     path.write_text(path.read_text().replace("fitted", "guessed", 1))
     with pytest.raises(InputError, match=r"components\.csv:2: unknown kind 'guessed'; known: meas"):
         tables.read_costs(path, copy / "sources.csv")
-
-
-def test_what_is_no_timeline_is_told_so(copy):
-    path = copy / "timeline.parquet"
-    path.write_bytes(b"PAR1")
-    with pytest.raises(InputError, match="not a timeline that pimsim wrote"):
-        tables.read_timeline(path)
-    pd.DataFrame({"start_ps": np.arange(3)}).to_parquet(path)
-    with pytest.raises(InputError, match="not a timeline that pimsim wrote"):
-        tables.read_timeline(path)

@@ -3,9 +3,10 @@
 import pytest
 
 from pimsim.config import load_architecture, workload_path
+from pimsim.passes import Passes
 from pimsim.records import Result
 from pimsim.request import Request
-from pimsim.simulate import _Simulation, simulate
+from pimsim.simulate import simulate
 from pimsim.summarize import ChipRun
 from pimsim.workload import Workload
 from pimsim.workload.files import load
@@ -26,16 +27,16 @@ def vit() -> Workload:
 @pytest.fixture(scope="session")
 def demo(vit: Workload) -> Result:
     """rap and its opponent, 8 samples, 2 chips."""
-    return simulate("rap", vit, samples=8, chips=2)
+    return simulate("rap_int8", vit, samples=8, chips=2)
 
 
 @pytest.fixture(scope="session")
 def in_pairs(vit: Workload) -> Result:
     """The same samples in batches of 2."""
-    return simulate("rap", vit, samples=8, chips=2, batch=2, compare=())
+    return simulate("rap_int8", vit, samples=8, chips=2, batch=2, compare=())
 
 
 @pytest.fixture(scope="session")
 def passes(vit: Workload) -> ChipRun:
     """What the passes on rap found: 4 samples, 1 chip."""
-    return _Simulation(Request(vit, 4, 1, 0, 1, None, (), None)).run(load_architecture("rap"))
+    return Passes(Request(vit, 4, 1, 0, 1, None, (), None)).run(load_architecture("rap_int8"))

@@ -30,7 +30,7 @@ def language_model() -> Workload:
     return replace(workload, samples=samples)
 
 
-def run(workload: Workload, arch: str = "rap", **options: Any) -> Any:
+def run(workload: Workload, arch: str = "rap_int8", **options: Any) -> Any:
     return simulate(arch, workload, chips=1, compare=(), **options)
 
 
@@ -39,7 +39,7 @@ def written(result: Any, op: str) -> MacroCounts:
     return macro
 
 
-@pytest.mark.parametrize("arch", ["rap", "conventional"])
+@pytest.mark.parametrize("arch", ["rap_int8", "conventional"])
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("values", [True, False])
 def test_a_step_writes_only_the_new_token(
@@ -63,7 +63,7 @@ def test_the_cache_of_every_sample_of_a_batch_has_its_own_macros(language_model:
     shapes = replace(language_model, weights={}, samples=None)
     one, two = (run(shapes, phase="decode", context=CONTEXT, batch=n) for n in (1, 2))
     assert written(two, "layers.0.scores").reads == 2 * written(one, "layers.0.scores").reads
-    chip = load_architecture("rap", overrides=["tile.macros.sram=1", "chip.tiles=14"])
+    chip = load_architecture("rap_int8", overrides=["tile.macros.sram=1", "chip.tiles=14"])
     assert run(shapes, chip, phase="decode", context=CONTEXT).latency_us > 0
     with pytest.raises(MappingError) as caught:
         run(shapes, chip, phase="decode", context=CONTEXT, batch=2)

@@ -29,7 +29,7 @@ def test_batches_cover_all_samples_once(script):
 
 def test_scores_are_those_of_the_bundled_table(script):
     scorer = script["Scorer"](load(workload_path("vit_digits")), 60)
-    row = ("rap", "qrazor_w4a4", ("numerics.group=16",))
+    row = ("rap_int8", "qrazor_w4a4", ("numerics.group=16",))
     table = runpy.run_path(str(SCRIPTS / "scheme_table.py"))
     (expected,) = table["scored"](scorer.workload, [row], 60)
     assert scorer.score(row) == expected
@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_bundled_table(script):
 
 def test_both_chips_get_the_units_that_decoders_need(script):
     rows = {row[0]: row for row in script["ROWS"]}
-    assert set(rows) == {"conventional", "rap"}
+    assert set(rows) == {"conventional", "rap_int8"}
     for row in rows.values():
         units = script["chip"](row).units
         assert None not in (units.rms_norm, units.silu, units.rotary)

@@ -27,7 +27,9 @@ def language_model() -> Workload:
 
 
 def step(workload: Workload, scheme: str) -> Any:
-    chip = load_architecture("rap", overrides=[f"numerics.scheme={scheme}", "numerics.group=4"])
+    chip = load_architecture(
+        "rap_int8", overrides=[f"numerics.scheme={scheme}", "numerics.group=4"]
+    )
     return simulate(
         chip, workload, chips=1, compare=(), phase="decode", context=CONTEXT, batch=BATCH
     )

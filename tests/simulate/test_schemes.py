@@ -15,7 +15,7 @@ GROUPED = ("qrazor_w4a4", "qrazor_w4a8", "qrazor_w4a4kv4", "quartz_w4a4")
 
 
 def run(scheme: str):
-    architecture = load_architecture("rap", overrides=[f"numerics.scheme={scheme}"])
+    architecture = load_architecture("rap_int8", overrides=[f"numerics.scheme={scheme}"])
     return simulate(architecture, "vit_digits", samples=1, chips=1, compare=())
 
 
@@ -39,7 +39,7 @@ def test_a_scheme_runs_through_every_pass_and_costs_less_than_eight_bits(scheme,
 
 def test_groups_of_sixteen_beat_plain_four_bits():
     """On 120 of the 360 digits: at least 2 points more, and 3 dB less error in the logits."""
-    rows = [("rap", scheme, ()) for scheme in ("int8_dyadic", "int4", *GROUPED)]
+    rows = [("rap_int8", scheme, ()) for scheme in ("int8_dyadic", "int4", *GROUPED)]
     eight, four, *grouped = TABLE["scored"](load(workload_path("vit_digits")), rows, 120)
     assert eight.integer > eight.float32 - 0.01
     for result in grouped:

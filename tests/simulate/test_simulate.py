@@ -25,9 +25,10 @@ from pimsim.errors import (
     SimulationError,
     WorkloadError,
 )
+from pimsim.passes import check_agreement, reference_chunk
 from pimsim.records import MovedBits, Result
 from pimsim.report.document import to_document
-from pimsim.simulate import _check_agreement, _reference_chunk, simulate
+from pimsim.simulate import simulate
 from pimsim.summarize import ChipRun
 from pimsim.workload import Workload
 from pimsim.workload.files import load_workload
@@ -60,8 +61,7 @@ def test_answers_stay_right_on_a_few_images(vit):
     assert accuracy.analog[0] >= accuracy.float32 - 1 / 64
     assert accuracy.agreement_ratio >= 63 / 64
     assert accuracy.logit_snr_db > 30
-    (conventional,) = (row for row in result.baselines if row.kind == "pim_simulated")
-    assert conventional.name == "conventional"
+    conventional = next(row for row in result.baselines if row.name == "conventional")
     assert conventional.accuracy >= accuracy.float32 - 3 / 64
 
 
@@ -82,7 +82,7 @@ def test_the_demo_is_as_accurate_as_promised():
 def test_more_noise_costs_accuracy(vit):
     """Ten times the spread of the cells and the noise of the converters."""
     noisy = simulate(
-        "rap",
+        "rap_int8",
         vit,
         samples=12,
         chips=1,
@@ -107,11 +107,11 @@ def test_a_perfect_chip_gives_the_integer_answers(vit):
         for name in ("mram", "sram")
         for key in ("crossbar.cell.sigma_on_ratio", "adc.noise_ratio")
     ]
-    result = simulate("rap", vit, samples=16, chips=2, compare=(), overrides=ideal)
+    result = simulate("rap_int8", vit, samples=16, chips=2, compare=(), overrides=ideal)
     assert result.accuracy is not None
     assert set(result.accuracy.analog) == {result.accuracy.integer}
     assert set(result.manifest.ideal) >= {"macros.mram.adc.noise_ratio"}
-    one = simulate("rap", vit, samples=16, chips=1, compare=(), overrides=ideal, seed=5)
+    one = simulate("rap_int8", vit, samples=16, chips=1, compare=(), overrides=ideal, seed=5)
     assert one.accuracy is not None
     assert one.accuracy.logit_snr_db == pytest.approx(result.accuracy.logit_snr_db, rel=1e-12)
 
@@ -180,7 +180,7 @@ def test_the_manifest_tells_what_was_asked_for(demo):
     assert asked == (8, 2, 0, 1, {"batch": 1})
     assert manifest.models["units.softmax"] == "ibert_softmax"
     assert manifest.models["mram.adc"] == "flash"
-    assert manifest.wall_times_s["rap: analog chip 2 of 2"] > 0
+    assert manifest.wall_times_s["rap_int8: analog chip 2 of 2"] > 0
     assert {name for name in manifest.wall_times_s if name.startswith("conventional")}
     assert re.fullmatch("[0-9a-f]{64}", manifest.config_hash)
 
@@ -188,15 +188,31 @@ def test_the_manifest_tells_what_was_asked_for(demo):
 # --- comparison ----------------------------------------------------------------------------------
 
 
+def kinds(result):
+    """Kinds of the GPUs' rows and names of the chips' rows, each once."""
+    return sorted(
+        {row.name if row.kind == "pim_simulated" else row.kind for row in result.baselines}
+    )
+
+
+def test_a_stream_is_faster_per_input_and_switches_as_much(demo):
+    """Inferences overlap; leakage is shared, switching is not."""
+    ours = demo.baselines[1]
+    assert demo.latency_us < ours.latency_us < ours.batch * demo.latency_us
+    assert 0.5 * demo.energy_uj < ours.energy_uj < demo.energy_uj
+
+
 def test_the_opponent_is_simulated_and_gpus_are_predicted(demo):
-    opponent, *gpus = demo.baselines
+    opponent, ours, theirs, *gpus = demo.baselines
     assert (opponent.name, opponent.kind, opponent.precision) == (
         "conventional",
         "pim_simulated",
         "int8_dqq",
     )
-    assert {row.kind for row in gpus} == {"gpu_roofline"}
-    assert {row.batch for row in gpus} == {1, 128}
+    assert {row.kind for row in gpus} == {"gpu_roofline_calibrated"}
+    assert {row.batch for row in gpus} > {1}
+    assert [row.name for row in (ours, theirs)] == ["rap_int8, streamed", "conventional, streamed"]
+    assert ours.batch == theirs.batch == 8
     for row in demo.baselines:
         assert row.latency_us > 0
         assert row.energy_uj > 0
@@ -211,11 +227,12 @@ def test_the_opponents_numbers_are_its_own(vit, demo):
     assert (row.latency_us, row.area_mm2) == (alone.latency_us, alone.area_mm2)
     assert row.energy_uj == pytest.approx(alone.energy_uj, rel=1e-12)
     assert row.accuracy == pytest.approx(np.mean(alone.accuracy.analog))
-    assert {one.kind for one in alone.baselines} == {"gpu_roofline"}  # not compared with itself
+    # not compared with itself
+    assert kinds(alone) == ["conventional, streamed", "gpu_roofline_calibrated"]
 
 
 def test_without_opponents_only_gpus_are_left(in_pairs):
-    assert {row.kind for row in in_pairs.baselines} == {"gpu_roofline"}
+    assert kinds(in_pairs) == ["gpu_roofline_calibrated", "rap_int8, streamed"]
 
 
 def test_an_opponent_that_is_too_small_is_left_out_and_named(vit, tmp_path):
@@ -224,9 +241,9 @@ def test_an_opponent_that_is_too_small_is_left_out_and_named(vit, tmp_path):
     small.write_text(
         text.replace("name: conventional", "name: small").replace("mram: 288", "mram: 1")
     )
-    result = simulate("rap", vit, samples=2, chips=1, compare=[str(small)])
-    assert {row.kind for row in result.baselines} == {"gpu_roofline"}
-    assert result.notes[:-1] == load_architecture("rap").notes
+    result = simulate("rap_int8", vit, samples=2, chips=1, compare=[str(small)])
+    assert kinds(result) == ["gpu_roofline_calibrated", "rap_int8, streamed"]
+    assert result.notes[:-1] == load_architecture("rap_int8").notes
     assert re.match(
         r"not compared with small: op 'blocks\.\d\..*' needs \d+ 'mram' macros of 256x1024 cells",
         result.notes[-1],
@@ -246,23 +263,23 @@ def test_one_inference_is_one_batch(demo, in_pairs):
     assert 1.5 < in_pairs.energy_uj / demo.energy_uj <= 2.1
     assert in_pairs.manifest.dims == {"batch": 2}
     assert {count.inferences for count in in_pairs.counts} == {4}
-    assert in_pairs.baselines == demo.baselines[1:]  # a GPU's batches are its own
+    assert in_pairs.baselines[1:] == demo.baselines[3:]  # a GPU's batches are its own
     for ours, theirs in zip(in_pairs.counts, demo.counts, strict=True):
         assert ours.macros == theirs.macros
 
 
 def test_the_energy_of_a_batch_is_compared_per_input(vit, tmp_path):
-    text = (ROOT / "arch_configs" / "rap.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "arch_configs" / "rap_int8.yaml").read_text(encoding="utf-8")
     twin = tmp_path / "twin.yaml"
-    twin.write_text(text.replace("name: rap", "name: twin"))
-    result = simulate("rap", vit, samples=2, chips=1, batch=2, compare=[str(twin)])
+    twin.write_text(text.replace("name: rap_int8", "name: twin"))
+    result = simulate("rap_int8", vit, samples=2, chips=1, batch=2, compare=[str(twin)])
     row = result.baselines[0]
     assert (row.name, row.batch, row.latency_us) == ("twin", 2, result.latency_us)
     assert row.energy_uj == pytest.approx(result.energy_uj / 2, rel=1e-12)
 
 
 def test_a_workload_without_weights_has_everything_but_accuracy(vit, demo):
-    bare = simulate("rap", shapes_only(vit), compare=())
+    bare = simulate("rap_int8", shapes_only(vit), compare=())
     assert any("ones are assumed in 50% of the" in note for note in bare.notes)
     assert bare.accuracy is None
     assert (bare.latency_us, bare.area_mm2) == (demo.latency_us, demo.area_mm2)
@@ -275,14 +292,14 @@ def test_a_workload_without_weights_has_everything_but_accuracy(vit, demo):
 
 
 def test_samples_without_weights_change_nothing(vit):
-    with_samples = simulate("rap", replace(vit, weights={}), compare=())
-    assert document(with_samples) == document(simulate("rap", shapes_only(vit), compare=()))
+    with_samples = simulate("rap_int8", replace(vit, weights={}), compare=())
+    assert document(with_samples) == document(simulate("rap_int8", shapes_only(vit), compare=()))
 
 
 def test_a_batch_of_shapes_writes_every_operand(vit):
     """Two inputs write twice the K^T and V of one."""
-    one = simulate("rap", shapes_only(vit), compare=())
-    two = simulate("rap", shapes_only(vit), batch=2, compare=())
+    one = simulate("rap_int8", shapes_only(vit), compare=())
+    two = simulate("rap_int8", shapes_only(vit), batch=2, compare=())
     for single, double in zip(one.counts, two.counts, strict=True):
         for a, b in zip(single.macros, double.macros, strict=True):
             assert (b.row_writes, b.program_pulses) == (2 * a.row_writes, 2 * a.program_pulses)
@@ -292,7 +309,7 @@ def test_a_batch_of_shapes_writes_every_operand(vit):
 @pytest.mark.parametrize("seq", [None, 11])
 def test_sequences_are_as_long_as_the_samples(seq):
     workload = transformer_block(tokens="seq", seq=(2, 64), sample_seq=11, labels=[0] * 6)
-    result = simulate("rap", workload, chips=1, seq=seq)
+    result = simulate("rap_int8", workload, chips=1, seq=seq)
     assert result.manifest.dims == {"batch": 1, "seq": 11}
     assert result.accuracy is not None
     assert result.accuracy.logit_snr_db > 20
@@ -305,22 +322,22 @@ def test_another_length_than_the_samples_is_refused():
         match=r"^seq = 12, but the evaluation samples of workload 'by_hand' have 11 tokens; leave "
         "seq out$",
     ):
-        simulate("rap", workload, seq=12)
+        simulate("rap_int8", workload, seq=12)
 
 
 def test_shapes_take_any_length_that_the_trace_allows():
     workload = shapes_only(transformer_block(tokens="seq", seq=(2, 64)))
-    short, long = (simulate("rap", workload, seq=seq, compare=()) for seq in (None, 64))
+    short, long = (simulate("rap_int8", workload, seq=seq, compare=()) for seq in (None, 64))
     assert (short.manifest.dims["seq"], long.manifest.dims["seq"]) == (2, 64)
     assert long.latency_us > 10 * short.latency_us
     with pytest.raises(WorkloadError, match=r"^workload 'by_hand': seq = 65 is outside 2 to 64,"):
-        simulate("rap", workload, seq=65)
+        simulate("rap_int8", workload, seq=65)
 
 
 def test_a_network_without_labels_is_measured_against_float32():
     traced = Traced()
     workload = traced.build(traced.linear("y", traced.input("x", 16), 5))
-    result = simulate("rap", workload, chips=1, compare=())
+    result = simulate("rap_int8", workload, chips=1, compare=())
     assert result.accuracy is not None
     assert (result.accuracy.metric, result.accuracy.float32) == ("agreement_ratio", 1.0)
 
@@ -333,7 +350,7 @@ def test_the_seed_decides_everything(vit):
 
     def run(seed: int) -> dict[str, Any]:
         return document(
-            simulate("rap", vit, samples=3, chips=2, seed=seed, compare=(), overrides=NOISY)
+            simulate("rap_int8", vit, samples=3, chips=2, seed=seed, compare=(), overrides=NOISY)
         )
 
     first, again, other = run(0), run(0), run(1)
@@ -347,7 +364,7 @@ def test_the_seed_decides_everything(vit):
 def test_a_chip_is_the_same_among_more_chips(vit):
     """Its answers, and through them the column sums of every product, histogram by histogram."""
     one, two = (
-        simulate("rap", vit, samples=3, chips=chips, compare=(), overrides=NOISY)
+        simulate("rap_int8", vit, samples=3, chips=chips, compare=(), overrides=NOISY)
         for chips in (1, 2)
     )
     assert one.accuracy is not None
@@ -366,7 +383,7 @@ from pimsim.report.document import to_document
 
 for threads in (1, 2):
     result = simulate(
-        "rap", "vit_digits", samples=3, chips=1, threads=threads, overrides=sys.argv[1:]
+        "rap_int8", "vit_digits", samples=3, chips=1, threads=threads, overrides=sys.argv[1:]
     )
     assert result.manifest.threads == threads
     document = to_document(result)
@@ -390,7 +407,7 @@ for threads in (1, 2):
 
 def test_threads_are_given_back(vit):
     before = numba.get_num_threads()
-    simulate("rap", shapes_only(vit), threads=1, compare=())
+    simulate("rap_int8", shapes_only(vit), threads=1, compare=())
     assert numba.get_num_threads() == before
 
 
@@ -406,12 +423,12 @@ def test_progress_is_told_in_full(vit):
             self.stages[-1][2] += n
 
     recorder = Recorder()
-    simulate("rap", vit, samples=2, chips=2, compare=(), progress=recorder)
+    simulate("rap_int8", vit, samples=2, chips=2, compare=(), progress=recorder)
     products = 1 + 4 * (6 + 2) + 1
     assert [stage for stage in recorder.stages if stage[1] is not None] == [
-        ["rap: integers on an ideal chip", 2 * products, 2 * products],
-        ["rap: analog chip 1 of 2", 2 * products, 2 * products],
-        ["rap: analog chip 2 of 2", 2 * products, 2 * products],
+        ["rap_int8: integers on an ideal chip", 2 * products, 2 * products],
+        ["rap_int8: analog chip 1 of 2", 2 * products, 2 * products],
+        ["rap_int8: analog chip 2 of 2", 2 * products, 2 * products],
     ]
 
 
@@ -463,7 +480,7 @@ MOST = numba.config.NUMBA_NUM_THREADS
 )
 def test_impossible_requests_are_refused(vit, asked, error, message):
     with pytest.raises(error) as caught:
-        simulate("rap", vit, **asked)
+        simulate("rap_int8", vit, **asked)
     assert str(caught.value).endswith(message)
     if "mean" not in message:
         assert str(caught.value) == message
@@ -471,7 +488,7 @@ def test_impossible_requests_are_refused(vit, asked, error, message):
 
 def test_whole_batches_are_taken_when_no_number_is_given():
     workload = transformer_block(evaluation=7)
-    result = simulate("rap", workload, chips=1, batch=2, compare=())
+    result = simulate("rap_int8", workload, chips=1, batch=2, compare=())
     assert result.manifest.samples == 6
 
 
@@ -480,7 +497,7 @@ def test_samples_of_a_workload_without_weights_are_refused(vit):
         InputError,
         match=r"^workload 'vit_digits' has shapes only, no samples to take 3 from$",
     ):
-        simulate("rap", shapes_only(vit), samples=3)
+        simulate("rap_int8", shapes_only(vit), samples=3)
 
 
 @pytest.mark.parametrize("missing", ["all", "evaluation", "every one"])
@@ -493,52 +510,53 @@ def test_weights_without_evaluation_samples_are_refused(vit, missing):
     with pytest.raises(
         InputError, match=r"^workload 'vit_digits' has weights but no evaluation samples; add "
     ):
-        simulate("rap", replace(vit, samples=samples))
+        simulate("rap_int8", replace(vit, samples=samples))
 
 
 def test_weights_without_calibration_samples_are_refused(vit):
     samples = replace(vit.samples, calibration={})
     with pytest.raises(QuantizationError, match="has weights but no calibration samples"):
-        simulate("rap", replace(vit, samples=samples))
+        simulate("rap_int8", replace(vit, samples=samples))
 
 
 def test_overrides_need_a_file_to_override():
     with pytest.raises(InputError, match=r"^overrides need an architecture given by name or path$"):
-        simulate(load_architecture("rap"), "vit_digits", overrides=["node_nm=22.0"])
+        simulate(load_architecture("rap_int8"), "vit_digits", overrides=["node_nm=22.0"])
 
 
 def test_a_wrong_override_is_refused():
     with pytest.raises(ConfigError, match="macros"):
-        simulate("rap", "vit_digits", overrides=["macros.mram.adc.level=9"])
+        simulate("rap_int8", "vit_digits", overrides=["macros.mram.adc.level=9"])
 
 
 def test_a_chip_that_is_too_small_says_by_how_much(vit):
     """30 blocks of weights: patches, per layer 4 square and 2 + 1 of the MLP, classifier."""
     with pytest.raises(MappingError) as caught:
-        simulate("rap", vit, samples=1, overrides=["tile.macros.mram=1", "chip.tiles=1"])
+        simulate("rap_int8", vit, samples=1, overrides=["tile.macros.mram=1", "chip.tiles=1"])
     assert str(caught.value) == (
         "op 'blocks.0.attention.query' needs 1 'mram' macros of 1024x1024 cells (weights: 64x64, "
-        "8 slices)\n  but 0 are free on architecture 'rap' (tiles: 1, 'mram' macros per tile: 1, "
-        "used: 1).\n  The whole workload needs 30: raise chip.tiles to at least 30, or "
-        "tile.macros.mram to at least 30; time multiplexing is not modelled yet."
+        "8 slices)\n  but 0 are free on architecture 'rap_int8' (tiles: 1, 'mram' macros per tile: 1, "
+        "used: 1).\n  The whole workload needs 30, 1 are present: raise chip.tiles to at least 30, "
+        "or tile.macros.mram to at least 30; or set mapping.time_multiplex to true (give "
+        "macros.mram.reprogram and chip.memory as well): macros are then reprogrammed in rounds."
     )
 
 
 def test_a_scheme_needs_its_units(vit):
     with pytest.raises(
         QuantizationError,
-        match=r"^architecture 'rap': units\.softmax\.model is 'ibert_softmax', but "
-        r"numerics\.scheme 'int8_dqq' builds 'fp16_softmax' or 'fp32_softmax'; change one of the "
-        r"two$",
+        match=r"^architecture 'rap_int8': units\.layer_norm\.model is 'ibert_layer_norm', but "
+        r"numerics\.scheme 'int8_dqq' builds 'fp16_layer_norm' or 'fp32_layer_norm'; change one "
+        r"of the two$",
     ):
-        simulate("rap", vit, samples=1, overrides=["numerics.scheme=int8_dqq"])
+        simulate("rap_int8", vit, samples=1, overrides=["numerics.scheme=int8_dqq"])
 
 
 # --- counted twice -------------------------------------------------------------------------------
 
 
 def test_the_passes_agree(passes: ChipRun):
-    _check_agreement(passes.mapped, passes.functional, passes.timeline)
+    check_agreement(passes.mapped, passes.functional, passes.timeline)
 
 
 def test_a_miscounted_read_is_found(passes: ChipRun):
@@ -552,7 +570,18 @@ def test_a_miscounted_read_is_found(passes: ChipRun):
         match=rf"^op 'head': {macro.reads + 1} reads in 4 inferences, timing counted "
         rf"{macro.reads // 4} in one; please report this$",
     ):
-        _check_agreement(passes.mapped, wrong, passes.timeline)
+        check_agreement(passes.mapped, wrong, passes.timeline)
+
+
+def test_a_miscounted_write_is_found(passes: ChipRun):
+    op, written = next(iter(passes.timeline.writes.items()))
+    wrong = replace(passes.timeline, writes={**passes.timeline.writes, op: written + 1})
+    with pytest.raises(
+        SimulationError,
+        match=rf"^op '{op}': {4 * written} write cycles in 4 inferences, timing counted "
+        rf"{written + 1} in one; please report this$",
+    ):
+        check_agreement(passes.mapped, passes.functional, wrong)
 
 
 def test_a_miscounted_movement_is_found(passes: ChipRun):
@@ -561,12 +590,12 @@ def test_a_miscounted_movement_is_found(passes: ChipRun):
     with pytest.raises(
         SimulationError, match=r"^op 'norm': mapping moves MovedBits.*please report"
     ):
-        _check_agreement(passes.mapped, passes.functional, replace(passes.timeline, moved=moved))
+        check_agreement(passes.mapped, passes.functional, replace(passes.timeline, moved=moved))
 
 
 def test_all_errors_of_a_run_are_ours(vit: Workload):
     """Nothing but the package's own errors for an unknown name."""
-    for architecture, workload in (("rapp", vit), ("rap", "vit_digit")):
+    for architecture, workload in (("rapp", vit), ("rap_int8", "vit_digit")):
         with pytest.raises(PimsimError, match="did you mean"):
             simulate(architecture, workload)
 
@@ -584,4 +613,4 @@ def test_the_float32_reference_runs_fewer_samples_together_where_they_are_large(
     name: str, dims: dict[str, int], samples: int
 ) -> None:
     workload = load_workload(name)
-    assert _reference_chunk(workload, workload.bind(batch=8, **dims)) == samples
+    assert reference_chunk(workload, workload.bind(batch=8, **dims)) == samples

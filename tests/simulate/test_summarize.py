@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from pimsim.config import load_architecture
+from pimsim.cost import basis_of, roll_up
+from pimsim.simulate import simulate
 from pimsim.summarize import (
     ChipRun,
     _area_ratio,
@@ -11,6 +14,7 @@ from pimsim.summarize import (
     _cells_ratio,
     _latency_breakdown_us,
 )
+from pimsim.workload import Workload
 
 pytestmark = pytest.mark.xdist_group("simulate")
 
@@ -25,7 +29,20 @@ def test_used_area_is_that_of_the_macros_in_use(passes: ChipRun):
         for kind in ("mram", "sram")
     }
     expected = (areas["mram"] * 30 / 1152 + areas["sram"] * 32 / 8192) / sum(areas.values())
-    assert _area_ratio(passes) == pytest.approx(expected, rel=1e-12)
+    assert _area_ratio(passes.costs[0], basis_of(passes.mapped)) == pytest.approx(
+        expected, rel=1e-12
+    )
+
+
+def test_the_arrays_of_a_table_of_a_paper_are_macros_too(passes: ChipRun):
+    """Table 1 names its arrays by operand; all of 1152 and 8192 arrays in use fill the area."""
+    rap = load_architecture("rap")
+    basis = replace(basis_of(passes.mapped), architecture=rap)
+    costs = roll_up(basis, passes.functional.counts, passes.timeline, "paper_table")
+    every = replace(basis, macros_used={"mram": 1152, "sram": 8192})
+    assert _area_ratio(costs, every) == pytest.approx(1.0, rel=1e-12)
+    none = replace(basis, macros_used={"mram": 0, "sram": 8192})
+    assert 0.0 < _area_ratio(costs, none) < 1.0
 
 
 def test_used_cells_are_those_of_all_macros(passes: ChipRun):
@@ -62,3 +79,20 @@ def test_the_critical_path_is_told_by_what_was_at_work(passes: ChipRun):
     kinds = {**run.service_times.kinds, "macro": "measured", "noc": "published"}
     times = replace(run.service_times, kinds=kinds)
     assert _assumed_latency_ratio(replace(run, service_times=times)) == (2.875e6) / 12e6
+
+
+def test_what_a_reader_of_the_mapping_must_know_is_in_the_notes(vit: Workload):
+    memory = (
+        "chip.memory={technology: lpddr4, capacity_bytes: 1000000000, bandwidth_bits_per_ns: 100.0,"
+        " latency_ns: 100.0}"
+    )
+    rounds = (
+        *("chip.tiles=1", "tile.macros.mram=16", "mapping.time_multiplex=true", memory),
+        "macros.mram.reprogram={row_time_ns: 1000.0, endurance_cycles: 1000000}",
+    )
+    result = simulate("rap_int8", vit, samples=1, chips=1, compare=(), overrides=rounds)
+    note = (
+        "'mram' macros are programmed up to 2 times per inference; their cells last for 500,000 "
+        "inferences"
+    )
+    assert note in result.notes
