@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLES_MAX: Final = 512
 """Evaluation samples that a run takes when none are asked for, if the workload has so many."""
 
+REQUESTS_MAX: Final = 256
+"""Inferences behind one another that are replayed; each takes as long as the first."""
+
 _log = logging.getLogger("pimsim.simulate")
 
 
@@ -64,6 +67,11 @@ class Request:
         ):
             if value is not None and value < least:
                 raise InputError(f"{name} must be {least} or more, got {value}")
+        if self.requests > REQUESTS_MAX:
+            raise InputError(
+                f"requests must be {REQUESTS_MAX} or fewer, got {self.requests}; the steady state "
+                "shows from four on"
+            )
         if self.workload.shape_only:
             if self.samples is not None:
                 raise InputError(

@@ -51,9 +51,15 @@ def recost(
     count depends on is refused: it needs a new run.
     """
     from pimsim import report
+    from pimsim.errors import OutputError
     from pimsim.recost import recost as cost_again
 
     if output is not None:
+        if output.resolve() == result.resolve():
+            raise OutputError(
+                f"cannot write to {output}: it is the result that is costed again; name another "
+                "folder with --output"
+            )
         report.check_output(output)
     before = report.load_result(result)
     chip = _architecture(before, arch, tuple(set_ or ()))

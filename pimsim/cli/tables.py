@@ -220,11 +220,10 @@ def _performance(result: Result) -> Table:
     table.add_row("latency", quantity(result.latency_us, "µs"))
     for name, time_ps in _further_latencies(result):
         table.add_row(name, quantity(time_ps / PS_PER_US, "µs"))
-    pace, requests = "throughput", len(result.timeline.request_end_ps)
+    requests = len(result.timeline.request_end_ps)
+    pace = "throughput, one at a time" if requests > 1 else "throughput"
     if analysis.throughput(result.timeline).kind == "steady_state":
         pace = f"throughput of {count(requests, 'inference')}"
-    elif requests > 1:  # too few to speak of a steady state
-        pace = "throughput, one at a time"
     table.add_row(pace, quantity(result.throughput_per_s, "/s"))
     table.add_row("energy", quantity(result.energy_uj, "µJ"))
     table.add_row("average power", quantity(result.power_mw, "mW"))

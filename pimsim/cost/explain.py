@@ -110,14 +110,9 @@ def components(architecture: Architecture, variant: str | None = None) -> tuple[
     chip = chip_cost(architecture, name)
     quantities: dict[str, list[Quantity]] = {}
     for price in chip_prices(chip):
+        note = ROW_NOTE if price.action.startswith("row_of_") else ""
         quantities.setdefault(price.component, []).append(
-            Quantity(
-                price.action,
-                price.energy_pj,
-                "pj",
-                price.model,
-                ROW_NOTE if price.action.startswith("row_of_") else "",
-            )  # fmt: skip
+            Quantity(price.action, price.energy_pj, "pj", price.model, note)
         )
     if chip.overhead.energy_ratio.value:
         ratio = chip.overhead.energy_ratio

@@ -40,8 +40,9 @@ def macro_prices(chip: ChipCost, name: str) -> dict[str, Price]:
     A read of a cell that conducts fully is ``read_on_cell``, of a driven one that does not
     ``read_off_cell``; ``decode`` is one address, ``set_dac`` a word line set to one of several
     levels, ``skip_zeros`` the choice of the rows of a read, ``hold`` a sample kept for a shared
-    converter, ``drive_to_write`` a word line driven for a write, ``write_zero`` and ``write_one`` a
-    cell or one programming pulse. Actions that a macro has no circuits for are absent.
+    converter, ``drive_to_write`` a word line driven for a write (a cycle through a column port
+    is priced as one, too), ``write_zero`` and ``write_one`` a cell or one programming pulse.
+    Actions that a macro has no circuits for are absent.
     """
     cost, models = chip.macros[name], chip.models
     array = cost.crossbar

@@ -174,11 +174,20 @@ class _Walk:
         if axes is None or (not op.is_product and not _row_by_row(op, len(shape))):
             return None
         try:
-            spread = np.broadcast_to(labels, shape[:-1] + labels.shape[-1:])
+            spread = np.broadcast_to(_beside(labels, shape), shape[:-1] + labels.shape[-1:])
         except ValueError:  # not one element for each element of the output
             return None
         front = np.moveaxis(distinct(spread, keep=axes), axes, range(len(axes)))
         return front.reshape(count, -1)
+
+
+def _beside(labels: Labels, shape: tuple[int, ...]) -> Labels:
+    """Labels of one number per row, such as a token's shift, laid beside all heads of the rows."""
+    heads = len(shape) - labels.ndim
+    of_rows = labels.ndim > 2 and labels.shape[-1] == 1
+    if heads < 1 or not of_rows or (labels.shape[0], labels.shape[-2]) != (shape[0], shape[-2]):
+        return labels
+    return np.expand_dims(labels, tuple(range(1, 1 + heads)))
 
 
 def token_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...] | None:

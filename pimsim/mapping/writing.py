@@ -36,7 +36,7 @@ from pimsim.mapping.mapped import Block, MappedOp, MappedWorkload, Placement
 from pimsim.mapping.needs import token_axes
 from pimsim.mapping.origins import trace_origins
 from pimsim.mapping.products import resolve_product
-from pimsim.quantization.quantized import QuantizedOp, QuantizedWorkload
+from pimsim.quantization.quantized import QuantizedOp
 from pimsim.workload.graph import MOVEMENT_KINDS
 from pimsim.workload.shapes import resolve_shape
 

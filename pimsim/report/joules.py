@@ -75,11 +75,8 @@ def joules(result: Result) -> pd.DataFrame:
 
 
 def _without_operation(component: str) -> str:
-    return (
-        NO_OPERATION
-        if component.split(".", maxsplit=1)[0] in {"leakage", "refresh"}
-        else WHILE_BUSY
-    )
+    stands = component.split(".", maxsplit=1)[0] in {"leakage", "refresh"}
+    return NO_OPERATION if stands else WHILE_BUSY
 
 
 def by_operation(table: pd.DataFrame) -> pd.DataFrame:

@@ -54,8 +54,8 @@ def _throughput(result: Result) -> str:
     if found.kind == "steady_state":
         return (
             f"In the steady state of {found.requests} inferences one is done every "
-            f"{number(found.interval_ps / PS_PER_US)} µs; {found.bottleneck} has the most work for "
-            f"each, {least} µs."
+            f"{number(found.interval_ps / PS_PER_US)} µs. No single resource works longer on each "
+            f"than {found.bottleneck}, {least} µs; the rest is waiting for data and for room."
         )
     return (
         "Throughput is that of one inference after the other; back to back they could follow each "

@@ -38,7 +38,7 @@ from pimsim.records import MovedBits, ServiceTimes
 from pimsim.timing.environment import ReplayEnvironment
 from pimsim.timing.plan import PortUse, Transfer
 from pimsim.timing.service import Channel
-from pimsim.timing.trace import Server, Tail, Trace
+from pimsim.timing.trace import NO_RESOURCE, Server, Tail, Trace
 
 Waits = Generator[Event, Any, int]
 """A SimPy process that yields events and returns the span that its result waited for."""
@@ -297,20 +297,14 @@ class Chip:
         bits = transfer.bits[step]
         tail_ps, delay_ps = self._link.service_ps(bits), self._link.latency_ps
         route = self._route(transfer)
-        last = len(route)
+        last, code = len(route), trace.code("noc")
         self._moved[customer % self._op_count].links += bits * last
         for hop, link in enumerate(route, start=1):
             held = link.occupy(env.now_ps, tail_ps, op=customer, token=token, cause=cause)
             begin_ps = trace.begin_ps[held]
             end_ps = begin_ps + delay_ps + (tail_ps if hop == last else 0)
-            cause = trace.span(
-                begin_ps,
-                end_ps,
-                op=customer,
-                token=token,
-                kind="noc",
-                cause=trace.cause(held),
-            )
+            row = (trace.cause(held), NO_RESOURCE, customer, token, 0, code)
+            cause = trace.note(begin_ps, end_ps, row)
             remaining_ps = end_ps - env.now_ps
             if remaining_ps > 0:
                 yield Timeout(env, remaining_ps)

@@ -145,7 +145,7 @@ def replay(
     )
     plans = plan_replay(given, token_group)
     run = _run(given, plans, options)
-    _check_finished(run)
+    _check_finished(run, token_group)
     if checks:
         check_run(run)
     return _timeline(run, given, options)
@@ -221,7 +221,7 @@ def _timeline(run: Run, given: Given, options: _Options) -> Timeline:
     )
 
 
-def _check_finished(run: Run) -> None:
+def _check_finished(run: Run, token_group: int) -> None:
     """Raise unless every operation of every inference has finished.
 
     Raises
@@ -248,6 +248,8 @@ def _check_finished(run: Run) -> None:
         if room.wanted_bits
     ]
     remedy = "Raise tile.buffer.capacity_bytes, or choose another mapping.dataflow."
+    if token_group > 1:
+        remedy = f"Choose a token_group smaller than {token_group}, which takes less room. {remedy}"
     of_request = f" of inference {request + 1}" if run.arrivals.requests > 1 else ""
     raise SimulationError(
         f"the replay ran out of events at {run.env.now_ps / PS_PER_NS:g} ns with {len(waiting)} of "

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 START: Final = 0
 """The span of no length at time 0 that everything begins with."""
 
-_NO_RESOURCE: Final = -1
+NO_RESOURCE: Final = -1
 """In the column ``resource``: a pure delay, which occupies nothing."""
 
 
@@ -70,7 +70,7 @@ class Trace:
     def __init__(self) -> None:
         self.begin_ps = array("q", [0])
         self.end_ps = array("q", [0])
-        self._rows = array("q", [START, _NO_RESOURCE, 0, 0, 0, 0])
+        self._rows = array("q", [START, NO_RESOURCE, 0, 0, 0, 0])
         """Of each span: cause, resource, operation, token, wait [ps], kind; one append for six."""
         self._kinds = {"": 0}
 
@@ -83,20 +83,30 @@ class Trace:
         token: int,
         kind: str,
         cause: int,
-        resource: int = _NO_RESOURCE,
+        resource: int = NO_RESOURCE,
         wait_ps: int = 0,
     ) -> int:
         """Note a span that begins when span ``cause`` ends; return its number.
 
         ``kind`` is its resource class, empty for the time until an inference arrives.
         """
-        number = len(self.end_ps)
-        code = self._kinds.get(kind)
-        if code is None:
-            code = self._kinds[kind] = len(self._kinds)
+        row = (cause, resource, op, token, wait_ps, self.code(kind))
+        return self.note(begin_ps, end_ps, row)
+
+    def code(self, kind: str) -> int:
+        """Number of a resource class in this trace."""
+        found = self._kinds.get(kind)
+        if found is None:
+            found = self._kinds[kind] = len(self._kinds)
+        return found
+
+    def note(self, begin_ps: int, end_ps: int, row: tuple[int, int, int, int, int, int]) -> int:
+        """Note a span by its row: cause, resource, operation, token, wait, code; for hot paths."""
+        ends = self.end_ps
+        number = len(ends)
         self.begin_ps.append(begin_ps)
-        self.end_ps.append(end_ps)
-        self._rows.extend((cause, resource, op, token, wait_ps, code))
+        ends.append(end_ps)
+        self._rows.extend(row)
         return number
 
     def _columns(self) -> NDArray[np.int64]:
@@ -157,7 +167,7 @@ class Trace:
         end = np.array(self.end_ps, dtype=np.int64)
         rows = self._columns()
         resource = rows[:, 1].astype(np.int32)
-        kept = np.flatnonzero((resource != _NO_RESOURCE) & (end > start))
+        kept = np.flatnonzero((resource != NO_RESOURCE) & (end > start))
         kept = kept[np.lexsort((resource[kept], start[kept]))]
         return BusyIntervals(
             start_ps=start[kept],
@@ -178,10 +188,11 @@ class Server:
     event per use, where a queue of requests takes three, with exactly the same times.
     """
 
-    __slots__ = ("_last", "_trace", "free_at_ps", "index", "kind", "name")
+    __slots__ = ("_code", "_last", "_trace", "free_at_ps", "index", "kind", "name")
 
     def __init__(self, name: str, kind: str, index: int, trace: Trace) -> None:
         self.name = name
+        self._code = trace.code(kind)
         self.kind = kind
         """Resource class, a key of ``ServiceTimes.kinds``."""
         self.index = index
@@ -206,18 +217,10 @@ class Server:
         begin_ps = now_ps
         if self.free_at_ps > now_ps:
             begin_ps, cause = self.free_at_ps, self._last
-        self.free_at_ps = begin_ps + service_ps
-        self._last = self._trace.span(
-            begin_ps,
-            self.free_at_ps,
-            op=op,
-            token=token,
-            kind=self.kind,
-            cause=cause,
-            resource=self.index,
-            wait_ps=begin_ps - now_ps,
-        )
-        return self._last
+        end_ps = self.free_at_ps = begin_ps + service_ps
+        row = (cause, self.index, op, token, begin_ps - now_ps, self._code)
+        span = self._last = self._trace.note(begin_ps, end_ps, row)
+        return span
 
 
 @final

@@ -117,8 +117,10 @@ def test_a_chip_that_is_too_small_names_numbers_and_remedies(invoke: Invoke) -> 
 ROUNDS = (
     "mapping.time_multiplex=true",
     "macros.mram.reprogram={row_time_ns: 1000.0}",
-    "chip.memory={technology: lpddr4, capacity_bytes: 1000000000, bandwidth_bits_per_ns: 100.0, "
-    "latency_ns: 100.0}",
+    (
+        "chip.memory={technology: lpddr4, capacity_bytes: 1000000000, bandwidth_bits_per_ns: "
+        "100.0, latency_ns: 100.0}"
+    ),
 )
 
 

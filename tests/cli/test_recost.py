@@ -69,6 +69,14 @@ def test_json_and_output_hold_the_new_result(
     assert json.loads(again.stdout)["energy_uj"] == run.energy_uj
 
 
+def test_a_result_is_not_replaced_by_its_own_recosting(invoke: Invoke, stored: Path) -> None:
+    before = (stored / "result.json").read_bytes()
+    result = invoke("recost", stored, "--output", stored / ".." / stored.name)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "it is the result that is costed again; name another folder" in result.stderr
+    assert (stored / "result.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -39,8 +39,8 @@ def test_an_output_used_late_stays_until_then():
         "bytes free, fewer than the 4 of its output.\n"
         "  Raise tile.buffer.capacity_bytes to at least 12, the most that any operation needs, or "
         "chip.global_buffer.capacity_bytes, or give chip.memory for what does not fit, or use a "
-        "smaller batch or sequence, or try mapping.dataflow token_streaming, which keeps only what is "
-        "in flight or needed whole."
+        "smaller batch or sequence, or try mapping.dataflow token_streaming, which keeps only what "
+        "is in flight or needed whole."
     )
 
 
@@ -154,7 +154,9 @@ def test_what_only_flows_through_needs_room_for_a_token():
 
 
 def test_streaming_is_named_as_a_remedy_only_where_it_is_one():
-    message = "try mapping.dataflow token_streaming, which keeps only what is in flight or needed whole"
+    message = (
+        "try mapping.dataflow token_streaming, which keeps only what is in flight or needed whole"
+    )
     for dataflow, told in (("layer_by_layer", True), ("token_streaming", False)):
         small = chip(buffer_bytes=1, global_bytes=4, dataflow=dataflow)
         with pytest.raises(MappingError) as caught:

@@ -25,6 +25,20 @@ def test_attention_needs_keys_and_values_whole_and_all_else_token_by_token():
         assert tuple(need.op for need in op.needs) == op.depends_on
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("heads", [1, 2, 3])
+def test_a_number_for_each_token_lies_beside_all_its_heads(batch: int, heads: int) -> None:
+    """The shift of a query goes to the logits of all its heads, however many samples there are."""
+    graph = Graph()
+    logits = graph.unit("logits", "gelu", graph.input("x", "batch", heads, 5, 8))
+    shifts = graph.unit("shifts", "gelu", graph.input("y", "batch", 5, 1))
+    graph.op("shifted", "unit", [logits, shifts], ("batch", heads, 5, 8), 4, function="requantize")
+    assert needs_of(graph, "shifted", batch=batch) == (
+        Need("logits", whole=False),
+        Need("shifts", whole=False),
+    )
+
+
 def test_a_slice_of_tokens_says_which():
     graph = Graph()
     x = graph.unit("first", "gelu", graph.input("x", "batch", 5, 8))

@@ -103,7 +103,9 @@ def test_the_legend_is_outside_the_bars(result):
     assert figure.axes[0].get_legend() is None
     (legend,) = figure.legends
     figure.draw_without_rendering()
-    assert legend.get_window_extent().y1 <= figure.axes[0].get_window_extent().y0
+    extent = legend.get_window_extent()
+    assert extent.y1 <= figure.axes[0].get_window_extent().y0
+    assert 0.0 <= extent.x0 < extent.x1 <= figure.bbox.x1
 
 
 def test_power_by_time_is_not_called_leakage(spent):

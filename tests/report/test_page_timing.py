@@ -41,9 +41,8 @@ def test_several_inferences_have_a_steady_state(rebuilt, result):
         reprogramming_ps=20_000,
     )
     text = text_of(rebuilt(timeline=line))
-    assert (
-        "In the steady state of 4 inferences one is done every 0.0100 µs; noc has the most" in text
-    )
+    assert "In the steady state of 4 inferences one is done every 0.0100 µs." in text
+    assert "No single resource works longer on each than noc," in text
     assert "3 further, mean 0.0800" in text
     assert "longest of them 0.0900" in text
     assert "of the first: reprogramming 0.0200" in text

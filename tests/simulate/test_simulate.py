@@ -449,6 +449,11 @@ MOST = numba.config.NUMBA_NUM_THREADS
         ),
         ({"chips": 0}, InputError, "chips must be 1 or more, got 0"),
         ({"seed": -1}, InputError, "seed must be 0 or more, got -1"),
+        (
+            {"requests": 257},
+            InputError,
+            "requests must be 256 or fewer, got 257; the steady state shows from four on",
+        ),
         ({"batch": 0}, InputError, "batch must be 1 or more, got 0"),
         (
             {"samples": 9, "batch": 2},

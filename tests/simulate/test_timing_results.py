@@ -1,5 +1,7 @@
 """What is derived from the timeline of a real run agrees with that run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from pimsim.workload import Workload
 @pytest.fixture(scope="module")
 def asked(vit: Workload) -> Result:
     """What if, and five inferences."""
-    return simulate("rap", vit, samples=1, chips=1, compare=(), what_if=True, requests=5)
+    return simulate("rap_int8", vit, samples=1, chips=1, compare=(), what_if=True, requests=5)
 
 
 def test_every_class_at_work_is_replayed_without_it(asked: Result, demo: Result):
@@ -103,3 +105,20 @@ def test_joined_intervals_keep_the_busy_time(asked: Result):
     assert len(events) <= most < len(line.start_ps)
     busy_ps = sum(round(event["args"].get("busy_us", event["dur"]) * 1e6) for event in events)
     assert busy_ps == int((line.end_ps - line.start_ps).sum())
+
+
+def test_dataflows_of_rap_take_batches_and_begin_earlier_the_more_they_stream(vit: Workload):
+    """Two images at once: no token waits for ever, whoever its shift and its sum go to."""
+    shapes = replace(vit, weights={}, samples=None)
+    latency_us = [
+        simulate(
+            "rap",
+            shapes,
+            batch=2,
+            compare=(),
+            checks=True,
+            overrides=[f"mapping.dataflow={dataflow}"],
+        ).latency_us
+        for dataflow in ("token_streaming", "rap_fused", "layer_by_layer")
+    ]
+    assert latency_us == sorted(latency_us)

@@ -125,6 +125,22 @@ def test_a_deadlock_is_told_with_its_time_its_operations_and_the_full_buffer():
     )
 
 
+def test_groups_of_tokens_that_are_too_large_are_named_as_the_cause():
+    """Four bytes hold the two tokens that are on their way, but not two groups of two."""
+    graph = Graph()
+    first = graph.unit("first", "gelu", graph.input("x", 4, 4))
+    architecture = chip(dataflow="token_streaming", buffer_bytes=4)
+    tight = map_workload(graph.build(graph.unit("second", "softmax", first)), architecture, {})
+
+    def run(token_group: int) -> int:
+        unit = unit_cycles(1, 0)
+        return replay(tight, times(), {}, unit_cycles=unit, token_group=token_group).latency_ps
+
+    assert run(1) > 0
+    with pytest.raises(SimulationError, match="Choose a token_group smaller than 4, which takes"):
+        run(4)
+
+
 @pytest.mark.parametrize("capacity_bytes", [30, 60, 120, 1 << 12])
 def test_what_the_mapping_lets_stream_streams(capacity_bytes):
     graph = Graph()
