@@ -10,7 +10,7 @@ from pimsim.config.bundled import architecture_path
 
 @pytest.fixture
 def spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Write a copy of rap_int8.yaml, named rap, in which ``old`` is replaced by ``new``, as ``chip.yaml``."""
+    """Write a copy of rap_int8.yaml, named rap, with ``old`` replaced by ``new``, as chip.yaml."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PIMSIM_PATH", raising=False)
     monkeypatch.setenv("PIMSIM_CACHE", str(tmp_path / "no cache"))

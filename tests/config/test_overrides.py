@@ -263,7 +263,8 @@ def test_problems_of_file_and_overrides_are_reported_together(
 
 def test_an_override_can_mend_the_file(spoilt: Callable[..., Path]) -> None:
     path = spoilt(("  tiles: 16", "  tiles: 0"))
-    assert load_architecture(path, overrides=["chip.tiles=16"]) == load_architecture("rap_int8", overrides=["name=rap"])
+    mended = load_architecture(path, overrides=["chip.tiles=16"])
+    assert mended == load_architecture("rap_int8", overrides=["name=rap"])
 
 
 RAP = read(architecture_path("rap"))

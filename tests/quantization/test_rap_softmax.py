@@ -22,7 +22,8 @@ OTHERS = (*INTEGER, *FLOATING)
 def with_softmax(model, **numerics):
     settings = [f"numerics.{key}={value}" for key, value in numerics.items()]
     units = ("units.requantize.model=emsb_q", f"units.softmax.model={model}")
-    return load_architecture("rap_int8", overrides=["numerics.scheme=rap_int8p1", *units, *settings])
+    scheme = "numerics.scheme=rap_int8p1"
+    return load_architecture("rap_int8", overrides=[scheme, *units, *settings])
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -15,8 +15,8 @@ from pimsim.report import document, to_json
 KEYS = {
     "": """format_version manifest workload architecture accuracy latency_us throughput_per_s
         energy_uj power_mw tops_per_w tops_per_mm2 utilisation energy_breakdown_uj
-        area_breakdown_mm2 latency_breakdown_us timing what_if_us attention_ops assumed_share cost_variants
-        adc_models baselines notes""",
+        area_breakdown_mm2 latency_breakdown_us timing what_if_us attention_ops assumed_share
+        cost_variants adc_models baselines notes""",
     "workload": "name parameters macs",
     "architecture": "name area_mm2 scheme",
     "accuracy": """metric higher_is_better samples float32 integer analog agreement_ratio

@@ -29,7 +29,7 @@ COMPARED = (
         (REUSED, True),
         (("macros.mram.sync=vector",), False),
         (("macros.sram.write.port=column",), False),  # 16 columns of values, not 17 rows
-        (("mapping.dataflow=rap_fused",), False),  # masked writes of every row of the keys
+        (("mapping.dataflow=layer_by_layer",), False),  # gathered, not masked writes of keys
     ],
 )
 def test_values_are_used_again_only_where_nothing_else_would_come_out(vit, overrides, reused):

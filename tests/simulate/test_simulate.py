@@ -540,9 +540,9 @@ def test_a_chip_that_is_too_small_says_by_how_much(vit):
         simulate("rap_int8", vit, samples=1, overrides=["tile.macros.mram=1", "chip.tiles=1"])
     assert str(caught.value) == (
         "op 'blocks.0.attention.query' needs 1 'mram' macros of 1024x1024 cells (weights: 64x64, "
-        "8 slices)\n  but 0 are free on architecture 'rap_int8' (tiles: 1, 'mram' macros per tile: 1, "
-        "used: 1).\n  The whole workload needs 30, 1 are present: raise chip.tiles to at least 30, "
-        "or tile.macros.mram to at least 30; or set mapping.time_multiplex to true (give "
+        "8 slices)\n  but 0 are free on architecture 'rap_int8' (tiles: 1, 'mram' macros per tile: "
+        "1, used: 1).\n  The whole workload needs 30, 1 are present: raise chip.tiles to at least "
+        "30, or tile.macros.mram to at least 30; or set mapping.time_multiplex to true (give "
         "macros.mram.reprogram and chip.memory as well): macros are then reprogrammed in rounds."
     )
 
