@@ -4,13 +4,15 @@ Which question this package answers: *what does a column of memory cells and its
 this integer product?* Arrays in, arrays out; no graph, no clock, no joules.
 """
 
+from pimsim.analog.chunked import MvmOutput
 from pimsim.analog.engine import (
     DynamicCrossbars,
-    MvmOutput,
     ProgrammedCrossbar,
     dynamic,
     mvm,
     mvm_dynamic,
+    mvm_dynamic_values,
+    mvm_values,
     program,
 )
 from pimsim.analog.macros import ideal_macro
@@ -23,5 +25,7 @@ __all__ = [
     "ideal_macro",
     "mvm",
     "mvm_dynamic",
+    "mvm_dynamic_values",
+    "mvm_values",
     "program",
 ]

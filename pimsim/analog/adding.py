@@ -55,7 +55,7 @@ def by_adding(
     lowest, highest = sum_range(macro)
     by_sum, saturations = np.zeros(highest - lowest + 1, np.int64), 0
     for matrices, vectors, cols in steps(block, drive):
-        digits, deviations = contents_of(block, stored, matrices)
+        digits, deviations = contents_of(block, drive, stored, matrices)
         conversion = Conversion.of(block, packing, key, cols)
         missing = None if deviations is None else deviations[..., cols]
         added = AddedCells(

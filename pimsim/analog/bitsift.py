@@ -96,8 +96,7 @@ def pack_reads(
     """
     from pimsim.analog import kernels_bitsift as kernels
 
-    if packing not in PACKINGS:
-        raise NotFoundError(f"unknown packing {packing!r}{nearest(packing, PACKINGS)}")
+    check_packing(packing)
     reads_max(digits.shape[2], active_rows=active_rows, slice_rows=slice_rows)
     planes, batch, rows = digits.shape
     reads = np.zeros(planes * batch, np.int32)
@@ -105,6 +104,18 @@ def pack_reads(
     flat = np.ascontiguousarray(digits).reshape(planes * batch, rows)
     kernels.pack(flat, active_rows, slice_rows, PACKINGS.index(packing), reads, read_of)
     return PackedReads(reads.reshape(planes, batch), read_of.reshape(digits.shape))
+
+
+def check_packing(packing: str) -> None:
+    """Raise if no packing has this name.
+
+    Raises
+    ------
+    NotFoundError
+        Naming the nearest.
+    """
+    if packing not in PACKINGS:
+        raise NotFoundError(f"unknown packing {packing!r}{nearest(packing, PACKINGS)}")
 
 
 def reads_max(rows: int, *, active_rows: int, slice_rows: int = SLICE_ROWS) -> int:

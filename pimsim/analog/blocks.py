@@ -21,7 +21,7 @@ from pimsim.analog.converter_tables import (
 )
 from pimsim.analog.draws import Places
 from pimsim.analog.lanes import Lanes
-from pimsim.analog.margins import Screen, screen_of
+from pimsim.analog.margins import LISTED_ROWS_MAX, Screen, screen_of
 from pimsim.analog.pvt import operating_point
 from pimsim.analog.transfer import draw_transfer
 from pimsim.analog.zero_skipping import PackingScheme, groups_max, scheme_of
@@ -175,7 +175,7 @@ def _block(
         bits = lanes.pack(digits[:, None], macro.crossbar.active_rows)
     varies = sway != (0, 0)
     screen = None
-    if packs and counting:
+    if packs and counting and rows.stop - rows.start <= LISTED_ROWS_MAX:
         screen = screen_of(macro, tables, digits, deviations if varies else None, sway)
     return Block(
         product, rows, cols, tables, digits, deviations if varies else None, sway, counted, quiet,

@@ -171,10 +171,15 @@ def encode_inputs(values: Int[np.ndarray, "batch rows"], macro: Macro) -> Coded:
     >>> coded.weights.tolist()
     [1, 2, 4, -1, -2, -4]
     """
-    bits = f"inputs.bits {macro.inputs.bits} with coding '{macro.inputs.coding}'"
-    _check("inputs", values, input_range(macro), bits)
+    check_inputs(values, macro)
     digits = _digits(values, macro.inputs.coding, macro.inputs.bits, macro.inputs.bits_per_cycle)
     return Coded(digits, plane_weights(macro))
+
+
+def check_inputs(values: NDArray[Any], macro: Macro) -> None:
+    """Raise as :func:`encode_inputs` if inputs do not fit their coding."""
+    bits = f"inputs.bits {macro.inputs.bits} with coding '{macro.inputs.coding}'"
+    _check("inputs", values, input_range(macro), bits)
 
 
 def correction(inputs: Int[np.ndarray, "batch rows"], macro: Macro) -> Int64[np.ndarray, " batch"]:
@@ -325,15 +330,19 @@ def _digit_max(coding: str, bits: int, width: int) -> NDArray[np.int64]:
 
 
 def _digits(values: NDArray[Any], coding: str, bits: int, width: int) -> NDArray[np.uint8]:
-    wide = values.astype(np.int32)  # operands have at most 16 bits
+    dtype: Any = np.uint8 if bits <= 8 else np.uint16  # operands have at most 16 bits
     if coding == "offset":
-        wide += 1 << (bits - 1)
+        sources = {1: (values.astype(np.int32) + (1 << (bits - 1))).astype(dtype)}
+    elif coding in ("sign_magnitude", "differential"):
+        wide = values.astype(np.int32)
+        sources = {sign: np.maximum(sign * wide, 0).astype(dtype) for sign in (1, -1)}
+    else:
+        sources = dict.fromkeys((1, -1), values.astype(dtype))  # two's complement, cut to its bits
     parts = _part_widths(coding, bits, width)
-    digits = np.empty((len(parts), *wide.shape), np.uint8)
-    split = coding in ("sign_magnitude", "differential")
+    digits = np.empty((len(parts), *values.shape), np.uint8)
     for index, (sign, low, count) in enumerate(parts):
-        source = np.maximum(sign * wide, 0) if split else wide
-        digits[index] = (source >> low) & ((1 << count) - 1)
+        np.right_shift(sources[sign], low, out=digits[index], casting="unsafe")
+        digits[index] &= (1 << count) - 1
     return digits
 
 

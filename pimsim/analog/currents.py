@@ -48,7 +48,7 @@ def by_currents(
     by_sum = np.zeros(highest - lowest + 1, np.int64)
     per_vector = len(packing.merge.planes) * len(packing.merge.slices) * block.width
     for matrices, vectors in chunks_of(drive, per_vector):
-        digits, deviations = contents_of(block, stored, matrices)
+        digits, deviations = contents_of(block, drive, stored, matrices)
         for group in range(block.groups):
             rows = slice(group * active, min((group + 1) * active, block.height))
             own = digits[:, :, rows]
@@ -79,7 +79,7 @@ def chunks_of(drive: Drive, per_vector: int) -> Iterator[tuple[slice, slice]]:
 
 
 def contents_of(
-    block: Block, stored: NDArray[np.uint8] | None, matrices: slice
+    block: Block, drive: Drive, stored: NDArray[np.uint8] | None, matrices: slice
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32] | None]:
     """Digits and deviations of some matrices, (slices, matrices, rows, cols) each."""
     if stored is None:
@@ -88,7 +88,8 @@ def contents_of(
     digits = stored[:, matrices]
     if block.deviations is None:
         return digits, None
-    instances = np.arange(matrices.start, matrices.stop) % block.deviations.shape[1]
+    first, last = (drive.first_matrix + end for end in (matrices.start, matrices.stop))
+    instances = np.arange(first, last) % block.deviations.shape[1]
     own = np.moveaxis(block.deviations[:, instances], 1, 2)
     if len(own) == 2:
         return digits, np.where(digits == 1, own[1], own[0])

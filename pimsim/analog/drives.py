@@ -4,13 +4,13 @@ Which question this module answers: *what goes into the crossbar of a block, and
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.analog.bitsift import PackedReads
 from pimsim.analog.coding import load_max
+from pimsim.analog.packed_inputs import PackedInputs
 from pimsim.config.macros import Macro
 
 CHUNK_VECTORS: Final = 32
@@ -23,14 +23,20 @@ class Drive:
 
     digits: NDArray[np.uint8]
     """(planes, matrices * vectors, rows)."""
+    values: NDArray[Any]
+    """(matrices * vectors, rows): the integers that they stand for."""
     kept: NDArray[np.bool_] | None
     """(planes, matrices * vectors, groups): row groups that are read; ``None``: all."""
     row_ids: NDArray[np.int64]
     """Vector → its number within the whole run, which keys its noise."""
     matrices: int
     """Stored matrices that take equal shares of the vectors, in order."""
-    packed: PackedReads | None = None
+    packed: PackedInputs | None = None
     """Reads that take rows from anywhere in the block; ``None``: row groups are read."""
+    first_matrix: int = 0
+    """Number of the first matrix within the whole product: instances take them in turn."""
+    counted: bool = True
+    """Whether conversions are to be counted; a tally may be empty if not."""
 
     @property
     def vectors(self) -> int:

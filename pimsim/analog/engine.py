@@ -16,63 +16,20 @@ and the converter's zero is set to it, so that a column sum counts conducting ce
 Not modelled: variation of the dummy rows.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Int, Int64
 from numpy.typing import NDArray
 
-from pimsim.analog import paths
-from pimsim.analog.action_counts import (
-    all_reads,
-    macro_counts,
-    reads_kept,
-    reads_of,
-    row_blocks,
-    service_cycles,
-    with_writes,
-)
+from pimsim.analog.action_counts import with_writes
 from pimsim.analog.blocks import Block, Product, program_blocks, reserve_blocks
-from pimsim.analog.coding import (
-    check_accumulator,
-    correction,
-    encode_inputs,
-    encode_weights,
-)
-from pimsim.analog.drives import Drive, Tally
-from pimsim.analog.zero_skipping import packed_reads
+from pimsim.analog.chunked import MvmOutput, Operands, counted_product, product_values
+from pimsim.analog.coding import encode_weights
 from pimsim.config.macros import Macro
 from pimsim.config.pvt import Pvt
 from pimsim.errors import ModelRangeError
-from pimsim.records import ActionCounts
-
-CHUNK_DIGITS: Final = 1 << 25
-"""Digits of inputs held at once, which bounds memory; results do not depend on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class MvmOutput:
-    """What a batch of vectors made of a matrix."""
-
-    values: Int64[np.ndarray, "batch cols"]
-    service_cycles: Int32[np.ndarray, "batch groups"]
-    """How long each vector keeps each row block busy, in reads. Under ``Macro.sync`` ``vector`` a
-    block takes its own reads; under ``plane`` all take those of the slowest in every input cycle,
-    unless nothing is skipped, where each block simply has its own number."""
-    vector_reads: Int64[np.ndarray, " batch"]
-    """Macro reads of each vector, summed over all blocks. Without skipping, and under ``sync``
-    ``vector``, also its cycles summed over them."""
-    counts: ActionCounts
-    _reads: Callable[[], NDArray[np.bool_]]
-
-    def read_cycles(self) -> NDArray[np.bool_]:
-        """Which reads took place: (batch, planes, row groups of all row blocks).
-
-        Computed afresh on request: for a large model it is billions of entries.
-        """
-        return self._reads()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +123,34 @@ def mvm(
         If an input does not fit its bit-planes, the shapes do not match, or a product does not fit
         the declared accumulator.
     """
+    operands = _driven(programmed, inputs, first_row)
+    return counted_product(programmed.product, programmed.blocks, operands, key)
+
+
+def mvm_values(
+    programmed: ProgrammedCrossbar,
+    inputs: Int[np.ndarray, "batch rows"],
+    key: int,
+    *,
+    first_row: int = 0,
+) -> Int64[np.ndarray, "batch cols"]:
+    """Multiply as :func:`mvm`, and give the values alone, in less time.
+
+    Further chips of a study are run for their values: their counts would differ from those of the
+    first by what little variation does to saturations and, through the values, to skipped zeros.
+    """
+    operands = _driven(programmed, inputs, first_row)
+    return product_values(programmed.product, programmed.blocks, operands, key)
+
+
+def _driven(programmed: ProgrammedCrossbar, inputs: NDArray[Any], first_row: int) -> Operands:
     rows = programmed.product.rows
     if inputs.ndim != 2 or inputs.shape[1] != rows:
         raise ModelRangeError(
             f"inputs of shape {inputs.shape} do not fit weights of {rows} rows; (batch, {rows}) "
             "is needed"
         )
-    return _run(programmed.product, programmed.blocks, inputs, None, key=key, first_row=first_row)
+    return Operands(inputs, None, np.arange(first_row, first_row + len(inputs)))
 
 
 def dynamic(
@@ -247,6 +225,29 @@ def mvm_dynamic(
     TypeError, ModelRangeError
         As in :func:`mvm`.
     """
+    operands, digits = _written(crossbars, stored, inputs, first_row)
+    output = counted_product(crossbars.product, crossbars.blocks, operands, key)
+    counts = with_writes(output.counts, crossbars.product, digits, fresh)
+    return replace(output, counts=counts)
+
+
+def mvm_dynamic_values(
+    crossbars: DynamicCrossbars,
+    stored: Int[np.ndarray, "samples instances rows cols"],
+    inputs: Int[np.ndarray, "samples instances vectors rows"],
+    key: int,
+    *,
+    first_row: int = 0,
+) -> Int64[np.ndarray, "vectors cols"]:
+    """Multiply as :func:`mvm_dynamic`, and give the values alone; see :func:`mvm_values`."""
+    operands, _ = _written(crossbars, stored, inputs, first_row)
+    return product_values(crossbars.product, crossbars.blocks, operands, key)
+
+
+def _written(
+    crossbars: DynamicCrossbars, stored: NDArray[Any], inputs: NDArray[Any], first_row: int
+) -> tuple[Operands, NDArray[np.uint8]]:
+    """Operands, and the digits that are written."""
     macro, product = crossbars.macro, crossbars.product
     expected = (crossbars.instances, product.rows, product.cols)
     if (
@@ -262,80 +263,4 @@ def mvm_dynamic(
         )
     digits = encode_weights(stored.reshape(-1, *expected[1:]), macro).digits
     flat = inputs.reshape(-1, product.rows)
-    output = _run(product, crossbars.blocks, flat, digits, key=key, first_row=first_row)
-    return replace(output, counts=with_writes(output.counts, product, digits, fresh))
-
-
-def _run(
-    product: Product,
-    blocks: tuple[Block, ...],
-    inputs: NDArray[Any],
-    stored: NDArray[np.uint8] | None,
-    *,
-    key: int,
-    first_row: int,
-) -> MvmOutput:
-    """Multiply chunk by chunk and block by block, and count what that takes."""
-    macro, matrices = product.macro, 1 if stored is None else stored.shape[1]
-    values = np.zeros((len(inputs), product.cols), np.int64)
-    per_plane = np.zeros((len(row_blocks(product)), macro.planes, len(inputs)), np.int32)
-    tally, driven = Tally.empty(macro), 0
-    for own, vectors in _chunks(product, matrices, len(inputs)):
-        digits = encode_inputs(inputs[vectors], macro).digits
-        row_ids = np.arange(first_row + vectors.start, first_row + vectors.stop)
-        contents = None if stored is None else stored[:, own]
-        own_reads = per_plane[:, :, vectors]
-        tally += _multiply(
-            blocks, digits, contents, key=key, row_ids=row_ids, out=values[vectors], reads=own_reads
-        )
-        driven += int(np.count_nonzero(digits != 0))
-    values -= correction(inputs, macro)[:, None]
-    check_accumulator(values, macro)
-    counts = macro_counts(product, len(inputs), per_plane, driven, tally)
-    cycles = service_cycles(per_plane, macro)
-    reads = per_plane.sum(axis=(0, 1), dtype=np.int64) * -(-product.cols // macro.logical_cols)
-    return MvmOutput(values, cycles, reads, counts, lambda: all_reads(product, inputs))
-
-
-def _chunks(product: Product, matrices: int, vectors: int) -> Iterator[tuple[slice, slice]]:
-    """Cut vectors into chunks of bounded memory; whole matrices where there are several."""
-    most = max(1, CHUNK_DIGITS // (product.macro.planes * product.rows))
-    if matrices == 1:
-        for first in range(0, vectors, most):
-            yield slice(0, 1), slice(first, min(first + most, vectors))
-        return
-    each = vectors // matrices if matrices else 0
-    together = max(1, most // max(1, each))
-    for first in range(0, matrices, together):
-        last = min(first + together, matrices)
-        yield slice(first, last), slice(first * each, last * each)
-
-
-def _multiply(
-    blocks: tuple[Block, ...],
-    digits: NDArray[np.uint8],
-    stored: NDArray[np.uint8] | None,
-    *,
-    key: int,
-    row_ids: NDArray[np.int64],
-    out: NDArray[np.int64],
-    reads: NDArray[np.int32],
-) -> Tally:
-    """Drive one chunk of vectors into every block; adds into ``out``.
-
-    ``reads`` (row blocks, planes, vectors) is filled.
-    """
-    macro = blocks[0].product.macro
-    tally, drive, row_block = Tally.empty(macro), None, 0
-    for block in blocks:
-        if drive is None or block.cols.start == 0:
-            own = np.ascontiguousarray(digits[:, :, block.rows])
-            matrices = 1 if stored is None else stored.shape[1]
-            drive = Drive(own, reads_kept(own, macro), row_ids, matrices, packed_reads(own, macro))
-            reads[row_block] = reads_of(drive, macro)
-            row_block += 1
-        contents = None if stored is None else stored[:, :, block.rows, block.cols]
-        part = np.zeros((len(out), block.width), np.int64)
-        tally += paths.multiply(block, drive, contents, key=key, out=part)
-        out[:, block.cols] += part
-    return tally
+    return Operands(flat, digits, np.arange(first_row, first_row + len(flat))), digits

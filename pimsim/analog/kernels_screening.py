@@ -3,10 +3,11 @@
 Which question this module answers: *how are column sums of rows from anywhere counted without
 looking at every one of them?*
 
-Cells are bits, 64 columns to a word. The eight words of a read are added by carry-save adders, so
-that a few words mark the columns of each count, and their ones are the histogram. Deviations,
-rounded to 8 bits, are added 64 columns at once; only where a sum leaves the margin is a conversion
-done by the definition.
+Cells are bits, 512 columns to a line of 64 bytes. The eight lines of a read are added by carry-save
+adders, so that a few lines mark the columns by the bits of their sums, and their ones give the
+histogram. What the deviations of a read can come to is bounded for 16 columns at once; where a
+bound leaves the margin the rounded deviations are added, 64 columns at once, and only where such a
+sum leaves it, too, is a conversion done by the definition.
 """
 
 from typing import Final
@@ -20,53 +21,45 @@ from pimsim.analog.kernels import compiled
 from pimsim.analog.kernels_currents import convert_one
 
 if kernels.COMPILED:
-    from pimsim.analog.intrinsics import count_read_rows, leaves_margin
+    from pimsim.analog.intrinsics import lowest_bit
+    from pimsim.analog.intrinsics_packed import add_columns, beyond_in_block, next_beyond
 
-READ_ROWS: Final = 8
-"""Rows of a read, those of no cells included."""
+LINE_LANES: Final = 512
+"""Columns of a line."""
 
+_BLOCKS: Final = 8
+_BLOCK_LANES: Final = 64
+_LIST_BYTES: Final = 16
 _ONE: Final = np.int64(CURRENT_ONE)
-
-
-@compiled()
-def by_read(read_of, reads, rows_of, filled):
-    """List the rows of each read; fills ``rows_of`` (reads, 8), with the row beyond the last."""
-    for read in range(reads):
-        filled[read] = 0
-        for place in range(READ_ROWS):
-            rows_of[read, place] = read_of.size
-    for row in range(read_of.size):
-        read = read_of[row]
-        if read >= 0:
-            rows_of[read, filled[read]] = row
-            filled[read] += 1
 
 
 @compiled(parallel=True)
 def screen(
-    read_of, reads, bits, coarse, limit, digits, deviations, jobs, row_ids, plane_weights,
-    slice_weights, place, row_of, levels, outcomes, bins, origin, shift, sigma, sigma_step,
-    quantiles, key, out, seen,
+    reads, starts, stops, rows_of, cells, bounds, bound_limit, coarse, limit, digits, deviations,
+    jobs, first_matrix, row_ids, plane_weights, slice_weights, place, row_of, levels, outcomes,
+    bins, origin, shift, sigma, sigma_step, quantiles, key, out, seen,
 ):  # fmt: skip
     """Count all conversions, and correct ``out`` where one does not give its count.
 
     Parameters
     ----------
-    read_of, reads
-        (vectors, planes, rows) and (vectors, planes), as :class:`pimsim.analog.bitsift.PackedReads`
-        with the axes swapped.
-    bits
-        (matrices, rows + 1, words): cells, 64 columns of cells to a word; words are a multiple of
-        8, the last row holds none.
-    coarse
-        (matrices, rows + 1, lanes): deviations in 8 bits, lanes a multiple of 64; empty where none
-        can change a code.
-    limit
-        Sum of them, either way, up to which every code is the count.
+    reads, starts, stops, rows_of
+        As :class:`pimsim.analog.read_lists.ReadLists`.
+    cells
+        (matrices, lines, rows + 1, 8): cells as 64-bit words; the last row holds none.
+    bounds, bound_limit
+        (instances, lines, rows + 1, 64): most that any of 16 columns of a line deviates up, then
+        down, and the sum up to which no code can change; empty where none can change at all.
+    coarse, limit
+        (digits, instances, lines, rows + 1, 512): rounded deviations of cells that hold 0 and 1, or
+        of cells as they are, and the sum of them, either way, up to which no code can change.
     digits, deviations
-        (slices, matrices, rows, cols): cells and their exact deviations.
+        (slices, matrices, rows, cols), and (digits, instances, slices, rows, cols): cells and their
+        exact deviations.
     jobs
         (jobs, 3): matrix, first vector, last vector + 1.
+    first_matrix
+        Number of the first matrix, on which its instance depends.
     place
         First column, columns of the whole matrix, first read, all reads.
     row_of ... key
@@ -74,66 +67,112 @@ def screen(
     out
         (vectors, cols): the integer product, corrected here.
     seen
-        (jobs, 9): conversions by count, those of 0 left out.
+        (jobs, 9): conversions by count, those of 0 left out; empty where none are to be counted.
 
     Returns
     -------
     Saturations beyond those of the counts.
     """
-    planes, rows = read_of.shape[1], read_of.shape[2]
+    planes = reads.shape[0]
     slices, cols = row_of.shape
+    lines, line_bytes = cells.shape[1], 64 * cells.shape[2]
     words, noisy = (place[1] + 3) // 4, quantiles.size > 0
-    screened, bits_line, coarse_line = coarse.size > 0, 8 * bits.shape[2], coarse.shape[2]
-    lost = np.zeros(len(jobs), np.int64)
+    screened, instances, last_digit = bounds.size > 0, bounds.shape[0], coarse.shape[0] - 1
+    counted, lost = seen.shape[0] > 0, np.zeros(len(jobs), np.int64)
     for job in numba.prange(len(jobs)):
-        matrix, own_seen = jobs[job, 0], np.zeros((READ_ROWS, READ_ROWS), np.int64)
-        rows_of, filled = np.zeros((rows, READ_ROWS), np.int64), np.zeros(rows, np.int64)
+        matrix, own_seen, flags = jobs[job, 0], np.zeros((8, 8), np.int64), np.zeros(1, np.uint64)
         # addresses, taken once: asking an array for its own costs as much as counting a read
-        rows_at, seen_at = np.uintp(rows_of.ctypes.data), np.uintp(own_seen.ctypes.data)
-        bits_at = np.uintp(bits.ctypes.data) + np.uintp(matrix * bits_line * (rows + 1))
-        coarse_at = np.uintp(coarse.ctypes.data) + np.uintp(matrix * coarse_line * (rows + 1))
-        for vector in range(jobs[job, 1], jobs[job, 2]):
-            row_key = kernels.row_key_of(key, row_ids[vector])
-            tail_key = kernels.tail_key_of(row_key)
-            for p in range(planes):
-                by_read(read_of[vector, p], reads[vector, p], rows_of, filled)
-                for read in range(reads[vector, p]):
-                    read_at = rows_at + np.uintp(8 * READ_ROWS * read)
-                    count_read_rows(bits_at, read_at, bits_line, bits.shape[2], seen_at)
-                    if not screened or not leaves_margin(
-                        coarse_at, read_at, coarse_line, coarse_line, limit
-                    ):
-                        continue
-                    word = (p * place[3] + place[2] + read) * slices * words
-                    for lane in range(slices * cols):
-                        rounded = np.int64(0)
-                        for row in rows_of[read]:
-                            rounded += coarse[matrix, row, lane]
-                        if abs(rounded) <= limit:
+        lists_at, seen_at = np.uintp(rows_of.ctypes.data), np.uintp(own_seen.ctypes.data)
+        cells_at = np.uintp(cells.ctypes.data) + np.uintp(matrix * lines * line_bytes)
+        bounds_at, off_at, on_at = np.uintp(0), np.uintp(0), np.uintp(0)
+        flags_at, instance = np.uintp(flags.ctypes.data), 0
+        if screened:
+            instance = (first_matrix + matrix) % instances
+            bounds_at = np.uintp(bounds.ctypes.data) + np.uintp(instance * lines * line_bytes)
+            off_at = np.uintp(coarse.ctypes.data) + np.uintp(8 * instance * lines * line_bytes)
+            on_at = off_at + np.uintp(8 * last_digit * instances * lines * line_bytes)
+        vector, last = jobs[job, 1], jobs[job, 2]
+        while vector < last:
+            first_vector, first_list, total = vector, starts[vector], np.int64(0)
+            while vector < last and starts[vector] == first_list + total:
+                total += stops[vector] - starts[vector]
+                vector += 1
+            own_at = lists_at + np.uintp(_LIST_BYTES * first_list)
+            for line in range(lines):
+                line_at = np.uintp(line * line_bytes)
+                if counted:
+                    add_columns(cells_at + line_at, own_at, total, seen_at)
+                if not screened:
+                    continue
+                found = next_beyond(bounds_at + line_at, own_at, 0, total, bound_limit, flags_at)
+                at_vector, at_plane, passed = first_vector, 0, np.int64(0)
+                while found < total:
+                    while passed + reads[at_plane, at_vector] <= found:
+                        passed += reads[at_plane, at_vector]
+                        at_plane += 1
+                        if at_plane == planes:
+                            at_plane = 0
+                            at_vector += 1
+                    list_at = own_at + np.uintp(_LIST_BYTES * found)
+                    members = rows_of[first_list + found]
+                    for block in range(_BLOCKS):
+                        if (flags[0] >> np.uint64(4 * block)) & np.uint64(0xF0000000F) == 0:
                             continue
-                        s, c = lane // cols, lane % cols
-                        ideal, rest = np.int64(0), np.int64(0)
-                        for row in rows_of[read]:
-                            if row < rows:
-                                ideal += digits[s, matrix, row, c]
-                                rest += deviations[s, matrix, row, c]
-                        column, head = place[0] + c, np.uint64(0)
-                        own_word, own = word + s * words, row_of[s, c]
-                        if noisy:
-                            drawn = kernels.head_of(row_key, own_word + (column >> 2))
-                            head = (drawn >> np.uint64(16 * (column & 3))) & np.uint64(0xFFFF)
-                        interval = convert_one(
-                            ideal * _ONE + rest, sigma[ideal * sigma_step], np.int64(head),
-                            tail_key, 4 * own_word + column, noisy, levels[own], bins[own],
-                            origin, shift, quantiles,
+                        block_at = np.uintp(8 * line * line_bytes + _BLOCK_LANES * block)
+                        beyond = beyond_in_block(
+                            cells_at + line_at + np.uintp(8 * block), off_at + block_at,
+                            on_at + block_at, list_at, limit,
                         )  # fmt: skip
-                        found = np.int64(outcomes[own, interval])
-                        usual = kernels.interval_of(
-                            ideal * _ONE, levels[own], bins[own], origin, shift
-                        )
-                        lost[job] += (found & 1) - np.int64(outcomes[own, usual] & 1)
-                        out[vector, c] += (
-                            plane_weights[p] * slice_weights[s] * ((found >> 1) - ideal)
-                        )
-        seen[job, 1:] += own_seen.sum(axis=1)
+                        while beyond:
+                            lane = line * LINE_LANES + _BLOCK_LANES * block
+                            lane += lowest_bit(np.int64(beyond))
+                            beyond &= beyond - np.uint64(1)
+                            s, c = lane // cols, lane % cols
+                            ideal, rest = np.int64(0), np.int64(0)
+                            for row in members:
+                                if row < digits.shape[2]:
+                                    digit = digits[s, matrix, row, c]
+                                    ideal += digit
+                                    rest += deviations[
+                                        min(np.int64(digit), last_digit), instance, s, row, c
+                                    ]
+                            row_key = kernels.row_key_of(key, row_ids[at_vector])
+                            read = at_plane * place[3] + place[2] + found - passed
+                            column, head = place[0] + c, np.uint64(0)
+                            own_word, own = (read * slices + s) * words, row_of[s, c]
+                            if noisy:
+                                drawn = kernels.head_of(row_key, own_word + (column >> 2))
+                                head = (drawn >> np.uint64(16 * (column & 3))) & np.uint64(0xFFFF)
+                            interval = convert_one(
+                                ideal * _ONE + rest, sigma[ideal * sigma_step], np.int64(head),
+                                kernels.tail_key_of(row_key), 4 * own_word + column, noisy,
+                                levels[own], bins[own], origin, shift, quantiles,
+                            )  # fmt: skip
+                            result = np.int64(outcomes[own, interval])
+                            usual = kernels.interval_of(
+                                ideal * _ONE, levels[own], bins[own], origin, shift
+                            )
+                            lost[job] += (result & 1) - np.int64(outcomes[own, usual] & 1)
+                            out[at_vector, c] += (
+                                plane_weights[at_plane] * slice_weights[s] * ((result >> 1) - ideal)
+                            )
+                    found = next_beyond(
+                        bounds_at + line_at, own_at, found + 1, total, bound_limit, flags_at
+                    )
+        if counted:
+            by_count(own_seen.sum(axis=1), seen[job])
     return lost.sum()
+
+
+@compiled()
+def by_count(marked, seen):
+    """Turn columns by the bits of their sums into columns by sum: inclusion and exclusion."""
+    one, two, four, eight, both, outer, upper, every = marked
+    seen[8] = eight
+    seen[7] = every
+    seen[6] = upper - every
+    seen[5] = outer - every
+    seen[4] = four - outer - upper + every
+    seen[3] = both - every
+    seen[2] = two - both - upper + every
+    seen[1] = one - both - outer + every

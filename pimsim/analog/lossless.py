@@ -54,13 +54,27 @@ def by_integers(
         Contents written at run time, (slices, matrices, rows, cols); ``None``: the block's own.
     """
     digits = block.contents[:, None] if stored is None else stored
-    out += integer_product(block, drive, digits)
+    out += integer_product(block, drive.values, digits)
+    if not drive.counted:
+        return Tally.empty(block.product.macro)
     histogram = _histogram(block, drive, digits)[: counted.counts - 1]
     return Tally(histogram, int(histogram @ (counted.entries[:-1] & 1)))
 
 
-def integer_product(block: Block, drive: Drive, digits: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """What the digits stand for, multiplied: (vectors, cols)."""
+def integer_product(
+    block: Block, inputs: NDArray[Any], digits: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Multiply integers: (vectors, cols).
+
+    Parameters
+    ----------
+    block
+        Says what digits stand for.
+    inputs
+        (matrices * vectors, rows), as integers.
+    digits
+        (slices, matrices, rows, cols) of the stored operands.
+    """
     macro = block.product.macro
     merge = readout(macro)
     largest = int(np.abs(merge.plane_weights) @ plane_digit_max(macro))
@@ -68,9 +82,10 @@ def integer_product(block: Block, drive: Drive, digits: NDArray[np.uint8]) -> ND
     dtype: Any = np.int64
     if bound < _EXACT_FLOAT64:
         dtype = np.float32 if bound < _EXACT_FLOAT32 else np.float64
-    inputs = np.tensordot(merge.plane_weights.astype(dtype), drive.digits.astype(dtype), axes=1)
-    weights = np.tensordot(merge.slice_weights.astype(dtype), digits.astype(dtype), axes=1)
-    product = inputs.reshape(drive.matrices, -1, block.height) @ weights
+    weights = np.zeros(digits.shape[1:], dtype)
+    for weight, part in zip(merge.slice_weights, digits, strict=True):
+        weights += np.multiply(part, dtype(weight), dtype=dtype)
+    product = inputs.astype(dtype).reshape(len(weights), -1, block.height) @ weights
     values: NDArray[np.int64] = product.reshape(-1, block.width).astype(np.int64)
     return values
 

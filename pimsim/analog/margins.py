@@ -3,15 +3,17 @@
 Which question this module answers: *which conversions of a product may not give their count?*
 
 A converter that gives every count keeps doing so while the deviations of the driven cells, noise
-included, stay within half a step or so: its *margin*. Sums that leave it are found with deviations
-rounded to 8 bits: sums of the rounded ones are off by half a unit per row at most, which narrows
-the margin accordingly.
+included, stay within half a step or so: its *margin*. Sums that leave it are found in two steps:
+the largest deviations of 16 neighbouring columns, up and down, bound all of their sums, for any
+contents; and sums of deviations rounded to 8 bits are off by half a unit per row at most, which
+narrows the margin accordingly.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import Int8, UInt8, UInt64
 from numpy.typing import NDArray
 
 from pimsim.analog.cells import CURRENT_ONE
@@ -21,8 +23,17 @@ from pimsim.config.macros import Macro
 READ_ROWS_MAX: Final = 8
 """Rows of a read that the kernel adds at once."""
 
-_WORD_LANES: Final = 512
-"""Columns of one-bit cells that the kernel takes at once."""
+LISTED_ROWS_MAX: Final = (1 << 16) - 1
+"""Rows of a block that lists number in 16 bits, together with the row beyond the last."""
+
+LINE_LANES: Final = 512
+"""Columns of cells that the kernel takes at once."""
+
+BOUND_LANES: Final = 16
+"""Neighbouring columns that share a bound."""
+
+_BOUND_MAX: Final = 254
+"""Largest sum of bounds that 8 bits tell from those beyond."""
 
 _COARSE_MAX: Final = 15
 """Largest rounded deviation: eight of them fit 8 bits."""
@@ -35,14 +46,16 @@ _SIGMAS_MIN: Final = 3.5
 class Screen:
     """What deviations a read may have, and the cells as the kernel takes them."""
 
-    unit: int
-    """Of rounded deviations; 0: no deviation can change a code. [2**-12 LSB]"""
+    words: UInt64[np.ndarray, "matrices lines rows 8"] | None
+    """Cells of contents that do not change, as :func:`words_of`."""
+    bounds: UInt8[np.ndarray, "instances lines rows 64"]
+    """How far neighbouring columns deviate, as :func:`bounds_of`; empty: no code can change."""
+    bound_limit: int
+    """Largest sum of bounds that cannot change a code."""
+    coarse: Int8[np.ndarray, "digits instances lines rows 512"]
+    """Rounded deviations, as :func:`coarse_of`."""
     limit: int
     """Largest sum of rounded deviations, either way, that cannot change a code."""
-    words: NDArray[np.uint64] | None = None
-    """Cells of contents that do not change, as :func:`words_of`."""
-    coarse: NDArray[np.int8] | None = None
-    """Their rounded deviations, as :func:`coarse_of`."""
 
 
 def screen_of(
@@ -74,7 +87,7 @@ def screen_of(
         return None
     words = None if digits is None else words_of(digits[:, None])
     if deviations is None or max(sway) <= margin:
-        return Screen(0, 0, words)
+        return Screen(words, np.zeros((0, 0, 0, 64), np.uint8), 0, _NOT_ROUNDED, 0)
     spread = float(np.sqrt(np.mean(np.square(deviations, dtype=np.float64))))
     if margin < _SIGMAS_MIN * spread * active**0.5:
         return None
@@ -82,8 +95,14 @@ def screen_of(
     limit = int(margin / unit - active / 2)
     if limit <= 0:
         return None
+    by_digit = deviations if digits is None else deviations[None, None]
+    bound_unit = -(-margin // _BOUND_MAX)
     return Screen(
-        unit, limit, words, None if digits is None else coarse_of(deviations[:, None], unit)
+        words,
+        bounds_of(by_digit, bound_unit),
+        margin // bound_unit,
+        coarse_of(by_digit, unit),
+        limit,
     )
 
 
@@ -104,24 +123,54 @@ def _margin(tables: ConverterTables, active_rows: int) -> int:
 
 
 def words_of(digits: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Cells as bits, 64 columns of cells to a word, and a row of none: (matrices, rows + 1, words).
+    """Cells as bits, 512 columns of cells to a line, and a row of none.
 
-    ``digits`` is (slices, matrices, rows, cols).
+    ``digits`` is (slices, matrices, rows, cols); column ``c`` of slice ``s`` is ``s * cols + c``.
     """
     slices, matrices, rows, cols = digits.shape
     flat = digits.transpose(1, 2, 0, 3).reshape(matrices, rows, slices * cols)
-    bytes_ = np.packbits(flat, axis=2, bitorder="little")
-    padded = np.zeros((matrices, rows + 1, -(-slices * cols // _WORD_LANES) * 64), np.uint8)
-    padded[:, :rows, : bytes_.shape[2]] = bytes_
-    return padded.view(np.uint64)
+    bits = np.packbits(flat, axis=2, bitorder="little")
+    lines = -(-slices * cols // LINE_LANES)
+    padded = np.zeros((matrices, rows + 1, lines * LINE_LANES // 8), np.uint8)
+    padded[:, :rows, : bits.shape[2]] = bits
+    words = padded.view(np.uint64).reshape(matrices, rows + 1, lines, -1)
+    return np.ascontiguousarray(words.transpose(0, 2, 1, 3))
+
+
+def bounds_of(deviations: NDArray[np.int32], unit: int) -> NDArray[np.uint8]:
+    """How far 16 neighbouring columns may deviate at most, up and then down, and a row of none.
+
+    In units, rounded up, and 255 from there on. ``deviations`` is (digits, instances, slices, rows,
+    cols).
+    """
+    instances, slices, rows, cols = deviations.shape[1:]
+    lines = -(-slices * cols // LINE_LANES)
+    bounds = np.zeros((instances, lines, rows + 1, 2, LINE_LANES // BOUND_LANES), np.uint8)
+    for index, extreme in enumerate((deviations.max(axis=0), -deviations.min(axis=0))):
+        most = np.zeros((instances, rows, lines * LINE_LANES), np.int32)
+        most[..., : slices * cols] = extreme.transpose(0, 2, 1, 3).reshape(instances, rows, -1)
+        together = most.reshape(instances, rows, lines, -1, BOUND_LANES).max(axis=4)
+        rounded = np.minimum(-(-np.maximum(together, 0) // unit), 255)
+        bounds[:, :, :rows, index] = rounded.transpose(0, 2, 1, 3)
+    return bounds.reshape(instances, lines, rows + 1, -1)
 
 
 def coarse_of(deviations: NDArray[np.int32], unit: int) -> NDArray[np.int8]:
-    """Deviations in units, rounded, and a row of none: (matrices, rows + 1, lanes)."""
-    slices, matrices, rows, cols = deviations.shape
-    rounded = (deviations + unit // 2) // unit
-    coarse = np.zeros((matrices, rows + 1, -(-slices * cols // 64) * 64), np.int8)
-    coarse[:, :rows, : slices * cols] = rounded.transpose(1, 2, 0, 3).reshape(
-        matrices, rows, slices * cols
-    )
+    """Deviations in units, rounded, 512 columns to a line, and a row of none.
+
+    ``deviations`` is (digits, instances, slices, rows, cols).
+    """
+    digits, instances, slices, rows, cols = deviations.shape
+    lines = -(-slices * cols // LINE_LANES)
+    coarse = np.zeros((digits, instances, lines, rows + 1, LINE_LANES), np.int8)
+    rounded = np.zeros((digits, instances, rows, lines * LINE_LANES), np.int8)
+    rounded[..., : slices * cols] = (
+        ((deviations + unit // 2) // unit).transpose(0, 1, 3, 2, 4)
+        .reshape(digits, instances, rows, -1)
+    )  # fmt: skip
+    by_line = rounded.reshape(digits, instances, rows, lines, -1)
+    coarse[:, :, :, :rows] = by_line.transpose(0, 1, 3, 2, 4)
     return coarse
+
+
+_NOT_ROUNDED: Final = np.zeros((0, 0, 0, 0, LINE_LANES), np.int8)

@@ -5,9 +5,9 @@ Which question this module answers: *what do reads give whose rows a controller 
 ========== ============================================== ======================================
 path       where it applies                               what it does
 ========== ============================================== ======================================
-screened   converters that give every count, one bit per  the integer product; adds deviations of
-           cell, at most eight rows per read, few cells   each read in 8 bits to find the rare
-           that could change a code                       conversions that must be looked at
+screened   converters that give every count, one bit per  the integer product; bounds deviations of
+           cell, at most eight rows per read, few cells   each read to find the rare conversions
+           that could change a code                       that must be looked at
 adding     inputs are bits, sums fit 32 bits              read by read, adds the driven rows
 currents   everything else, or without a compiler         read by read, a matrix product
 ========== ============================================== ======================================
@@ -25,6 +25,7 @@ from pimsim.analog.coding import load_max, sum_range
 from pimsim.analog.conversion import AddedCells, Conversion
 from pimsim.analog.currents import chunks_of, contents_of
 from pimsim.analog.drives import Drive, Tally
+from pimsim.analog.packed_inputs import PackedInputs
 from pimsim.analog.packing import Packing
 from pimsim.analog.runtime import compiled_kernels
 from pimsim.analog.screening import by_screening
@@ -33,7 +34,7 @@ from pimsim.analog.screening import by_screening
 def by_packed_reads(
     block: Block,
     drive: Drive,
-    packed: PackedReads,
+    packed: PackedInputs,
     stored: NDArray[np.uint8] | None,
     *,
     key: int,
@@ -44,7 +45,7 @@ def by_packed_reads(
     Parameters
     ----------
     block, drive, packed
-        Cells and converters, input vectors, and the read of each driven row.
+        Cells and converters, input vectors, and the reads that drive them.
     stored
         Contents written at run time, (slices, matrices, rows, cols); ``None``: the block's own.
     key
@@ -54,10 +55,10 @@ def by_packed_reads(
         return Tally.empty(block.product.macro)
     if compiled_kernels():
         if block.screen is not None:
-            return by_screening(block, block.screen, drive, packed, stored, key=key, out=out)
+            return by_screening(block, block.screen, drive, packed.lists, stored, key=key, out=out)
         if can_add(block):
-            return by_read_adding(block, drive, packed, stored, key=key, out=out)
-    return by_read_currents(block, drive, packed, stored, key=key, out=out)
+            return by_read_adding(block, drive, packed.by_row, stored, key=key, out=out)
+    return by_read_currents(block, drive, packed.by_row, stored, key=key, out=out)
 
 
 def by_read_adding(
@@ -74,7 +75,7 @@ def by_read_adding(
     lowest, highest = sum_range(block.product.macro)
     by_sum = np.zeros(highest - lowest + 1, np.int64)
     for matrices, vectors, cols in steps(block, drive):
-        digits, deviations = contents_of(block, stored, matrices)
+        digits, deviations = contents_of(block, drive, stored, matrices)
         conversion = Conversion.of(block, packing, key, cols)
         cells = packed_cells(
             digits[..., cols], None if deviations is None else deviations[..., cols], packing.bits
@@ -108,7 +109,7 @@ def by_read_currents(
     loads = np.zeros(load_max(block.product.macro) + 1, np.int64)
     per_vector = len(packing.merge.planes) * len(packing.merge.slices) * block.width
     for matrices, vectors in chunks_of(drive, per_vector):
-        digits, deviations = contents_of(block, stored, matrices)
+        digits, deviations = contents_of(block, drive, stored, matrices)
         cells = packing.cells(digits, deviations)
         reads = packed.reads[:, vectors]
         for read in range(int(reads.max(initial=0))):

@@ -33,6 +33,11 @@ from pimsim.analog.patterns import by_patterns, pattern_table
 from pimsim.analog.runtime import compiled_kernels
 
 
+def may_err(block: Block) -> bool:
+    """Whether some code may miss its count; where none may, the product is the integer product."""
+    return not is_lossless(block) and (block.screen is None or block.screen.bounds.size > 0)
+
+
 def multiply(
     block: Block,
     drive: Drive,

@@ -11,16 +11,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pimsim.analog.bitsift import PackedReads
 from pimsim.analog.blocks import Block
 from pimsim.analog.cells import CURRENT_ONE
 from pimsim.analog.coding import readout
 from pimsim.analog.conversion import NO_NOISE, jobs_of
 from pimsim.analog.converter_tables import noise_quantiles
-from pimsim.analog.currents import contents_of
 from pimsim.analog.drives import Drive, Tally
 from pimsim.analog.lossless import integer_product
-from pimsim.analog.margins import READ_ROWS_MAX, Screen, coarse_of, words_of
+from pimsim.analog.margins import READ_ROWS_MAX, Screen, words_of
+from pimsim.analog.read_lists import ReadLists
 
 _CELLS_MAX: Final = 1 << 25
 """Cells of stored matrices held at once; results do not depend on it."""
@@ -30,7 +29,7 @@ def by_screening(
     block: Block,
     screen: Screen,
     drive: Drive,
-    packed: PackedReads,
+    lists: ReadLists,
     stored: NDArray[np.uint8] | None,
     *,
     key: int,
@@ -41,28 +40,30 @@ def by_screening(
     Parameters are those of :func:`pimsim.analog.packed_paths.by_packed_reads`.
     """
     contents = block.contents[:, None] if stored is None else stored
-    out += integer_product(block, drive, contents)
+    out += integer_product(block, drive.values, contents)
     tally, each = Tally.empty(block.product.macro), drive.vectors_per_matrix
     together = max(1, _CELLS_MAX // (contents.size // contents.shape[1]))
     for first in range(0, drive.matrices, together):
-        matrices = slice(first, min(first + together, drive.matrices))
-        vectors = slice(matrices.start * each, matrices.stop * each)
-        cells = contents_of(block, stored, matrices)
+        own = np.ascontiguousarray(contents[:, first : min(first + together, drive.matrices)])
+        vectors = slice(first * each, (first + own.shape[1]) * each)
         tally += _correct(
-            block, screen, drive, cells, packed=packed, vectors=vectors, key=key, out=out
-        )
+            block, screen, own, drive.row_ids[vectors], lists.of(vectors),
+            first_matrix=drive.first_matrix + first, key=key, counted=drive.counted,
+            out=out[vectors],
+        )  # fmt: skip
     return tally
 
 
 def _correct(
     block: Block,
     screen: Screen,
-    drive: Drive,
-    cells: tuple[NDArray[np.uint8], NDArray[np.int32] | None],
+    digits: NDArray[np.uint8],
+    row_ids: NDArray[np.int64],
+    lists: ReadLists,
     *,
-    packed: PackedReads,
-    vectors: slice,
+    first_matrix: int,
     key: int,
+    counted: bool,
     out: NDArray[np.int64],
 ) -> Tally:
     """Count the conversions of some matrices, and correct those that err."""
@@ -70,30 +71,35 @@ def _correct(
 
     from pimsim.analog import kernels_screening as kernels
 
-    (digits, deviations), tables = cells, block.tables
-    merge = readout(block.product.macro)
-    jobs = jobs_of(digits.shape[1], vectors.stop - vectors.start, numba.get_num_threads())
-    seen = np.zeros((len(jobs), READ_ROWS_MAX + 1), np.int64)
-    read_of = np.ascontiguousarray(packed.read_of[:, vectors].transpose(1, 0, 2))
-    reads = np.ascontiguousarray(packed.reads[:, vectors].T)
-    words = words_of(digits) if screen.words is None else screen.words
-    coarse, exact = _NO_CELLS, np.zeros((0, 0, 0, 0), np.int32)
-    if screen.unit and deviations is not None:
-        exact = deviations
-        coarse = coarse_of(deviations, screen.unit) if screen.coarse is None else screen.coarse
+    tables, merge = block.tables, readout(block.product.macro)
+    jobs = jobs_of(digits.shape[1], len(row_ids), numba.get_num_threads())
+    seen = np.zeros((len(jobs) if counted else 0, READ_ROWS_MAX + 1), np.int64)
     place = np.array([block.cols.start, block.product.cols, block.first_group,
                       block.product.places.groups], np.int64)  # fmt: skip
     saturated = kernels.screen(
-        read_of, reads, words, coarse, screen.limit, digits, exact, jobs,
-        drive.row_ids[vectors], merge.plane_weights, merge.slice_weights, place, tables.row_of,
+        np.ascontiguousarray(lists.reads), lists.starts, lists.stops, lists.rows_of,
+        words_of(digits) if screen.words is None else screen.words, screen.bounds,
+        screen.bound_limit, screen.coarse, screen.limit, digits, _deviations(block), jobs,
+        first_matrix, row_ids, merge.plane_weights, merge.slice_weights, place, tables.row_of,
         tables.levels, tables.outcomes, tables.bins, tables.origin, tables.shift, tables.sigma,
-        tables.sigma_step, noise_quantiles() if tables.noisy else NO_NOISE, np.uint64(key),
-        out[vectors], seen,
+        tables.sigma_step, noise_quantiles() if tables.noisy else NO_NOISE, np.uint64(key), out,
+        seen,
     )  # fmt: skip
+    if not counted:
+        return Tally.empty(block.product.macro)
     active = block.product.macro.crossbar.active_rows
     histogram = seen.sum(axis=0)[: active + 1]
-    histogram[0] = int(reads.sum(dtype=np.int64)) * tables.row_of.size - int(histogram.sum())
+    conversions = int(lists.reads.sum(dtype=np.int64)) * tables.row_of.size
+    histogram[0] = conversions - int(histogram.sum())
     return Tally(histogram, int(saturated) + _usual_saturations(block, histogram))
+
+
+def _deviations(block: Block) -> NDArray[np.int32]:
+    """Exact deviations by digit and instance; one digit and one instance where they are fixed."""
+    if block.deviations is None:
+        return _NO_CELLS
+    deviations = np.ascontiguousarray(block.deviations)
+    return deviations if deviations.ndim == _BY_DIGIT else deviations[None, None]
 
 
 def _usual_saturations(block: Block, histogram: NDArray[np.int64]) -> int:
@@ -104,4 +110,7 @@ def _usual_saturations(block: Block, histogram: NDArray[np.int64]) -> int:
     return int(histogram @ usual)
 
 
-_NO_CELLS: Final = np.zeros((0, 0, 0), np.int8)
+_BY_DIGIT: Final = 5
+"""Axes of deviations given by digit and instance."""
+
+_NO_CELLS: Final = np.zeros((0, 0, 0, 0, 0), np.int32)

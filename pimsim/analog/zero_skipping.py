@@ -21,7 +21,7 @@ is told in :mod:`pimsim.analog.bitsift`. Not modelled: the time and energy of th
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from pimsim import rng
 from pimsim.analog.bitsift import SLICE_ROWS, PackedReads, pack_reads, reads_max
 from pimsim.analog.coding import plane_digit_max
+from pimsim.analog.read_lists import ReadLists, list_reads
 from pimsim.config.macros import Macro, ZeroSkipping
 from pimsim.errors import ModelRangeError
 from pimsim.registry import ZERO_SKIPPING
@@ -55,9 +56,11 @@ class PackingScheme:
 
     pack: Callable[..., PackedReads]
     """As :func:`pimsim.analog.bitsift.pack_reads`."""
+    list_reads: Callable[..., ReadLists] | None = None
+    """As :func:`pimsim.analog.read_lists.list_reads`; ``None``: made from what ``pack`` yields."""
 
 
-BITSIFT: Final = PackingScheme(pack_reads)
+BITSIFT: Final = PackingScheme(pack_reads, list_reads)
 NONE: Final = ZeroSkippingScheme(
     kept=np.ones_like, kept_ratio=lambda digit_zero, value_zero, rows: 1.0
 )
@@ -86,16 +89,20 @@ def packed_reads(
     digits: UInt8[np.ndarray, "planes batch rows"], macro: Macro
 ) -> PackedReads | None:
     """Pack reads as the macro's controller does; ``None`` if it only skips whole groups."""
-    chosen = macro.zero_skipping
-    scheme = scheme_of(chosen.model)
+    scheme = scheme_of(macro.zero_skipping.model)
     if not isinstance(scheme, PackingScheme):
         return None
-    return scheme.pack(
-        digits,
-        active_rows=macro.crossbar.active_rows,
-        slice_rows=chosen.slice_rows or SLICE_ROWS,
-        packing=chosen.packing or "first_fit",
-    )
+    return scheme.pack(digits, **packing_options(macro))
+
+
+def packing_options(macro: Macro) -> dict[str, Any]:
+    """How the macro's controller packs, as :func:`pimsim.analog.bitsift.pack_reads` takes it."""
+    chosen = macro.zero_skipping
+    return {
+        "active_rows": macro.crossbar.active_rows,
+        "slice_rows": chosen.slice_rows or SLICE_ROWS,
+        "packing": chosen.packing or "first_fit",
+    }
 
 
 def groups_max(rows: int, macro: Macro) -> int:

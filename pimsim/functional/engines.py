@@ -30,7 +30,7 @@ class ProductOutput:
 
     values: NDArray[np.int64]
     counts: MacroCounts | None
-    """``None`` from an engine that has no macros."""
+    """``None`` from an engine that has no macros, or does not count."""
     service_cycles: NDArray[np.int32] | None
     """(vectors, row blocks); for dynamic operands vectors run over sample, head, token."""
     vector_reads: NDArray[np.int64] | None = None
@@ -79,6 +79,8 @@ class AnalogEngine:
     chip: int
     pvt: Pvt | None = None
     """Operating point of the design, from which this chip's own is drawn; ``None``: nominal."""
+    counted: bool = True
+    """Whether actions are counted; further chips of a study are run for their values alone."""
     _static: dict[str, ProgrammedCrossbar] = field(default_factory=dict)
     _dynamic: dict[str, DynamicCrossbars] = field(default_factory=dict)
 
@@ -93,9 +95,11 @@ class AnalogEngine:
                 self._static[name] = analog.program(
                     weights, macro, key, pvt=pvt, converters=self._converters(placement)
                 )
-            output = analog.mvm(
-                self._static[name], driven, self._key(name, "read_noise"), first_row=first_vector
-            )
+            operands = self._static[name], driven, self._key(name, "read_noise")
+            if not self.counted:
+                values = analog.mvm_values(*operands, first_row=first_vector)
+                return ProductOutput(values, None, None)
+            output = analog.mvm(*operands, first_row=first_vector)
         return _product(output, placement)
 
     def dynamic(
@@ -114,14 +118,11 @@ class AnalogEngine:
                     pvt=self._own_pvt(),
                     converters=self._converters(placement),
                 )
-            output = analog.mvm_dynamic(
-                self._dynamic[name],
-                stored,
-                driven,
-                self._key(name, "read_noise"),
-                first_row=first_vector,
-                fresh=placement.fresh,
-            )
+            operands = self._dynamic[name], stored, driven, self._key(name, "read_noise")
+            if not self.counted:
+                values = analog.mvm_dynamic_values(*operands, first_row=first_vector)
+                return ProductOutput(values, None, None)
+            output = analog.mvm_dynamic(*operands, first_row=first_vector, fresh=placement.fresh)
         return _product(output, placement)
 
     def _own_pvt(self) -> Pvt | None:

@@ -37,7 +37,8 @@ class FunctionalRun:
     outputs: Mapping[str, NDArray[np.float32]]
     """Output of the workload → values, first axis = sample."""
     counts: tuple[ActionCounts, ...]
-    """One per mapped operation, summed over the samples; no macros from an ideal engine."""
+    """One per mapped operation, summed over the samples; no macros from an engine that has none, or
+    does not count."""
     service_cycles: Mapping[str, NDArray[np.int32]]
     """Product → (tokens, row blocks) of the first inference, heads in lock-step."""
     token_reads: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)

@@ -125,10 +125,10 @@ def by_groups(
         total = total + (sums << operands.places(piece.group))
         parts.append(replace(output, values=sums[:0]))
     counts = [part.counts for part in parts if part.counts is not None]
-    if not counts:
-        return ProductOutput(total, None, None)
     macro = macros[placement.macro]
     check_accumulator(total, macro)
+    if not counts:
+        return ProductOutput(total, None, None)
     longest = max(piece.stop - piece.start for piece in placement.pieces)
     width = macro_in_use(macro, placement).accumulator_bits(longest)
     together = reduce(add_counts, counts)

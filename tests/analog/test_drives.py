@@ -13,7 +13,7 @@ from pimsim.analog.lanes import Lanes
 @given(st.integers(1, 70), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_every_row_group_starts_a_byte(rows, active_rows, seed):
     digits = np.random.default_rng(seed).integers(0, 2, (2, 3, rows), np.uint8)
-    drive = Drive(digits, None, np.arange(3), 1)
+    drive = Drive(digits, digits[0], None, np.arange(3), 1)
     bits = drive.bits(active_rows)
     groups = -(-rows // active_rows)
     assert bits.shape == (3, 2, groups, -(-active_rows // 8))

@@ -14,7 +14,9 @@ from scipy import stats
 
 from pimsim import rng
 from pimsim.analog import (
+    MvmOutput,
     adding,
+    chunked,
     currents,
     draws,
     dynamic,
@@ -132,7 +134,7 @@ def by_oracle(
     return values, (tuple(loads), *totals.tolist())
 
 
-def counted(output: engine.MvmOutput) -> tuple[Any, ...]:
+def counted(output: MvmOutput) -> tuple[Any, ...]:
     counts = output.counts.macros[0]
     return (
         counts.column_sum_histogram, counts.reads, counts.conversions, counts.saturations
@@ -141,7 +143,7 @@ def counted(output: engine.MvmOutput) -> tuple[Any, ...]:
 
 def all_by_currents(
     programmed: engine.ProgrammedCrossbar, inputs: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> engine.MvmOutput:
+) -> MvmOutput:
     """The same product with every block on the path of matrix products."""
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -151,7 +153,7 @@ def all_by_currents(
             )
             if drive.packed is None
             else packed_paths.by_read_currents(
-                block, drive, drive.packed, stored, key=key, out=out
+                block, drive, drive.packed.by_row, stored, key=key, out=out
             ),
         )  # fmt: skip
         return mvm(programmed, inputs, KEY)
@@ -373,7 +375,7 @@ def test_batch_chunks_and_threads_change_nothing(name, monkeypatch):
     monkeypatch.setattr(adding, "CELLS_MAX", 1)
     monkeypatch.setattr(adding, "LANES_MAX", 20)
     monkeypatch.setattr("pimsim.analog.screening._CELLS_MAX", 1)
-    monkeypatch.setattr(engine, "CHUNK_DIGITS", 30_000)
+    monkeypatch.setattr(chunked, "CHUNK_DIGITS", 30_000)
     monkeypatch.setattr("pimsim.analog.counting.CONVERSIONS_MAX", 10_000)
     before = runtime.set_threads(1)
     try:
@@ -616,7 +618,7 @@ def test_paths_agree_on_dynamic_operands(name, monkeypatch):
     monkeypatch.setattr(paths, "compiled_kernels", lambda: False)
     monkeypatch.setattr("pimsim.analog.conversion.compiled_kernels", lambda: False)
     monkeypatch.setattr(currents, "CHUNK_ELEMENTS", 500)
-    monkeypatch.setattr(engine, "CHUNK_DIGITS", 3000)
+    monkeypatch.setattr(chunked, "CHUNK_DIGITS", 3000)
     for other in (counted_instead, mvm_dynamic(crossbars, stored, inputs, KEY)):
         assert np.array_equal(fast.values, other.values)
         assert fast.counts == other.counts

@@ -97,6 +97,25 @@ def test_ten_times_the_noise_visibly_breaks_the_answers():
     assert error(10.0) > 0.1
 
 
+@pytest.mark.parametrize("architecture", [RAP, CONVENTIONAL], ids=lambda one: one.name)
+def test_a_chip_whose_actions_are_not_counted_answers_alike(architecture):
+    """Static and dynamic products alike; nothing is counted, not even as zero."""
+    workload = transformer_block(evaluation=4, width=16)
+    placed = mapped(workload, architecture)
+    counted, alone = (
+        execute(
+            placed,
+            workload.samples.evaluation,
+            AnalogEngine(architecture.macros, 0, 1, counted=counted),
+        )
+        for counted in (True, False)
+    )
+    assert np.array_equal(counted.outputs["head:out"], alone.outputs["head:out"])
+    assert all(not counts.macros for counts in alone.counts)
+    assert not alone.service_cycles
+    assert not alone.token_reads
+
+
 def test_chips_differ_and_come_back_by_number():
     workload = transformer_block(width=16)
     noisy = with_macros(RAP, cell={"sigma_on_ratio": 0.2})

@@ -128,6 +128,11 @@ def test_perfect_crossbars_give_the_same(group, case):
     engine = AnalogEngine(architecture.macros, 0, 0)
     found, wide, _ = multiplied(engine, architecture, group, x, w)
     assert np.array_equal(found.values, wide)
+    uncounted, _, _ = multiplied(
+        AnalogEngine(architecture.macros, 0, 0, counted=False), architecture, group, x, w
+    )
+    assert np.array_equal(uncounted.values, wide)
+    assert uncounted.counts is None
 
 
 def test_reads_never_mix_two_groups():
@@ -207,8 +212,10 @@ def test_a_declared_accumulator_must_hold_the_shifted_sums():
     }
     architecture = architecture.model_copy(update={"macros": macros})
     x, w = np.full((1, 40), 32767, np.int16), np.full((40, 3), 127, np.int8)
-    with pytest.raises(ModelRangeError, match="accumulator_bits is 16"):
-        multiplied(AnalogEngine(architecture.macros, 0, 0), architecture, 8, x, w)
+    for counted in (True, False):
+        engine = AnalogEngine(architecture.macros, 0, 0, counted=counted)
+        with pytest.raises(ModelRangeError, match="accumulator_bits is 16"):
+            multiplied(engine, architecture, 8, x, w)
 
 
 @pytest.mark.parametrize("sync", ["plane", "vector"])
