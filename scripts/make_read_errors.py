@@ -4,13 +4,16 @@ python scripts/make_read_errors.py
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pimsim import load_architecture
+from pimsim.analog import mvm, program
 from pimsim.analog.read_errors import closed_form, measured
 from pimsim.config.macros import Macro
 from pimsim.config.pvt import Pvt
@@ -33,7 +36,15 @@ CORNERS: Final = tuple(
         ("ff", 0.99, 125.0), ("ss", 0.81, -40.0), ("ss", 0.81, 125.0),
     )
 )  # fmt: skip
+DRAWN: Final = (CORNERS[2], CORNERS[3], CORNERS[6])
+"""Corners in the figure, those of docs/ablation.md."""
 REFERENCES: Final = {"fixed": None, "replica": 0.95}
+NOISES: Final = (0.0004, 0.001, 0.004, 0.01)
+"""Converter noise on top of the cells, rms over full scale; the first is that of rap.yaml."""
+
+PACKING_SIGMA: Final = 0.06
+VECTORS, COLUMNS = 20, 128
+CODINGS: Final = {"twos_complement": "two's complement", "sign_magnitude": "sign and magnitude"}
 
 
 def mram(active_rows: int = 8, sigma: float | None = None, reference: str = "replica") -> Macro:
@@ -60,6 +71,11 @@ def shown(share: float) -> str:
     if share < 1e-12:
         return "< 1e-12"
     return f"{share:.1e}" if share < 1e-3 else f"{share:.3f}"
+
+
+def named(pvt: Pvt) -> str:
+    """An operating point."""
+    return f"{pvt.process}, {pvt.supply_v:g} V, {pvt.temperature_degc:g} °C"
 
 
 def worst(macro: Macro, pvt: Pvt | None = None) -> tuple[float, int]:
@@ -91,45 +107,105 @@ def corners_table() -> str:
             for rows in (8, 1024)
             for reference in REFERENCES
         ]
-        name = f"{pvt.process}, {pvt.supply_v:g} V, {pvt.temperature_degc:g} °C"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {named(pvt)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def converter_table() -> str:
+    """Error of the worst count of eight rows with converter noise on top of the cells."""
+    heads, cells = ["none"], [shown(worst(mram())[0])]
+    for noise in NOISES:
+        macro = mram()
+        adc = macro.adc.model_copy(update={"noise_ratio": noise})
+        heads.append(f"{100 * noise:g} % ({8 * noise:.2g} LSB)")
+        cells.append(shown(worst(macro.model_copy(update={"adc": adc}))[0]))
+    return "\n".join([
+        f"| converter noise | {' | '.join(heads)} |",
+        "|" + " --- |" * (1 + len(heads)),
+        f"| 8 rows, cells of 2.95 % | {' | '.join(cells)} |",
+    ])  # fmt: skip
+
+
+def packing_table() -> str:
+    """Wrong products of 1,024 rows where reads err, with BitSift and without."""
+    lines = ["| inputs in | dense | BitSift |", "| --- | ---: | ---: |"]
+    generator = np.random.default_rng(0)
+    weights = generator.integers(-255, 256, (1024, COLUMNS))
+    inputs = generator.integers(-255, 256, (VECTORS, 1024))
+    for coding, name in CODINGS.items():
+        shares = []
+        for model in ("none", "bitsift"):
+            overrides = (
+                f"macros.mram.inputs.coding={coding}",
+                f"macros.mram.zero_skipping={{model: {model}}}",
+                f"macros.mram.crossbar.cell.sigma_on_ratio={PACKING_SIGMA}",
+                "macros.mram.adc.noise_ratio=null",
+            )
+            macro = load_architecture("rap", overrides=overrides).macros["mram"]
+            found = mvm(program(weights, macro, 0), inputs, 0).values
+            shares.append(f"{100 * np.mean(found != inputs @ weights):.0f} %")
+        lines.append(f"| {name} | {' | '.join(shares)} |")
     return "\n".join(lines)
 
 
 def figure() -> Figure:
-    """Error of one read against active rows, closed form and measured."""
-    fine = np.unique(np.logspace(0, 10, 41, base=2).astype(int))
+    """Error of one read against active rows: by the spread of the cells, and at corners."""
     with style.applied():
-        drawn, axes = style.new_figure(3.6)
-        for sigma, colour in zip(SIGMAS, style.SERIES, strict=False):
-            expected = [worst(mram(int(rows), sigma))[0] for rows in fine]
-            axes.plot(fine, expected, color=colour, lw=1.6, label=f"{100 * sigma:g} %")
-            for rows in ROWS:
-                macro = mram(rows, sigma)
-                share, ones = worst(macro)
-                if share >= LIKELY:
-                    found = measured(macro, ones, TRIALS, seed=rows) / TRIALS
-                    axes.plot(rows, found, "o", color=colour, ms=4, mfc="none")
-        rap = worst(mram())[0]
-        axes.plot(8, rap, "D", color=style.INK, ms=6)
-        axes.annotate(
-            "RAP: 8 rows,\n6 σ margin", (8, rap), (1.15, rap * 30), color=style.INK, fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": style.MUTED},
-        )  # fmt: skip
-        axes.set(
-            xscale="log", yscale="log", ylim=(1e-12, 1.5), xlim=(0.9, 1150),
-            xlabel="active rows",
-            ylabel="probability that a read is wrong, worst count",
-            title="One read errs more often, the more rows it takes",
-        )  # fmt: skip
-        axes.set_xticks(ROWS, [f"{rows:,}" for rows in ROWS])
-        axes.minorticks_off()
-        axes.grid(axis="y")
-        axes.legend(title="σ of the cells", loc="lower right", title_fontsize=8)
+        drawn = Figure(figsize=(style.WIDTH_IN, 3.8), layout="constrained")
+        left, right = drawn.subplots(1, 2, sharey=True)
+        _by_spread(left)
+        _at_corners(right)
+        for axes in (left, right):
+            axes.set(xscale="log", yscale="log", ylim=(1e-12, 3), xlim=(0.9, 1150))
+            axes.set_xlabel("active rows")
+            axes.set_xticks(ROWS[::2], [f"{rows:,}" for rows in ROWS[::2]])
+            axes.minorticks_off()
+            axes.grid(axis="y")
+        left.set_ylabel("probability that a read is wrong, worst count")
     return drawn
 
 
-TABLES: dict[str, Callable[[], str]] = {"rows": rows_table, "corners": corners_table}
+def _line(axes: Axes, macro_of: Callable[[int], Macro], pvt: Pvt | None, **line: Any) -> None:
+    """Closed form, and what was counted where ``TRIALS`` reads show it."""
+    fine = np.unique(np.logspace(0, 10, 41, base=2).astype(int))
+    axes.plot(fine, [worst(macro_of(int(rows)), pvt)[0] for rows in fine], lw=1.6, **line)
+    for rows in ROWS:
+        macro = macro_of(rows)
+        share, ones = worst(macro, pvt)
+        if share >= LIKELY:
+            found = measured(macro, ones, TRIALS, seed=rows, pvt=pvt) / TRIALS
+            axes.plot(rows, found, "o", color=line["color"], ms=4, mfc="none")
+
+
+def _by_spread(axes: Axes) -> None:
+    for sigma, colour in zip(SIGMAS, style.SERIES, strict=False):
+        _line(axes, partial(mram, sigma=sigma), None, color=colour, label=f"{100 * sigma:g} %")
+    rap = worst(mram())[0]
+    axes.plot(8, rap, "D", color=style.INK, ms=6)
+    axes.annotate(
+        "RAP: 8 rows,\n6 σ margin", (8, rap), (1.1, rap * 30), color=style.INK, fontsize=8,
+        arrowprops={"arrowstyle": "-", "color": style.MUTED},
+        bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.0},
+    )  # fmt: skip
+    axes.set_title("By σ of the cells")
+    axes.legend(title="σ of the cells", loc="lower right", title_fontsize=8, fontsize=8)
+
+
+def _at_corners(axes: Axes) -> None:
+    _line(axes, mram, None, color=style.INK, label="nominal")
+    for pvt, colour in zip(DRAWN, style.SERIES, strict=False):
+        for reference, dashes in (("replica", "-"), ("fixed", "--")):
+            label = f"{named(pvt)}, {reference}"
+            macro_of = partial(mram, reference=reference)
+            _line(axes, macro_of, pvt, color=colour, ls=dashes, label=label)
+    axes.set_title("At corners, σ = 2.95 %")
+    axes.legend(loc="lower right", fontsize=7)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "rows": rows_table, "converter": converter_table, "packing": packing_table,
+    "corners": corners_table,
+}  # fmt: skip
 
 
 def page(text: str) -> str:

@@ -9,12 +9,15 @@ Without --write tables are printed. The larger workloads must have been built (w
 """
 
 import argparse
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scheme_accuracy import Scorer
 from scheme_table import Row, with_tables
@@ -38,6 +41,10 @@ SMALLEST_EXPONENT, LARGEST_EXPONENT = -2, ENTRIES
 """Places below and above the table, too."""
 LOGIT_BITS: Final = 9
 ROW: Final = 128
+SCALES: Final = tuple(VDR_SMALLEST_SCALE * 2.0 ** (place / 24) for place in range(24))
+"""Scales of a layer: an entry stands for steps of a logit that differ by up to two."""
+SOFTMAX_ROWS, SOFTMAX_LENGTH, SOFTMAX_SPREAD = 100, 64, 80
+"""Rows of normal logits whose codes fill their nine bits."""
 NODE_NM: Final = 28.0
 METHODS: Final[tuple[Method, ...]] = ("shift", "reciprocal_lut")
 REQUANTIZE: Final = "units.requantize.model=emsb_q"
@@ -112,18 +119,44 @@ def errors() -> dict[int, tuple[float, NDArray[np.float64], NDArray[np.float64]]
     return found
 
 
+def errors_by_step(exponent: int) -> list[tuple[float, float, float]]:
+    """Step of a logit, largest error of the exponential and of softmax, for all of ``SCALES``.
+
+    The exponential over every distance, softmax (codes over their sum) on rows of logits.
+    """
+    generator = np.random.default_rng(0)
+    top = (1 << (LOGIT_BITS - 1)) - 1
+    logits = generator.normal(0.0, SOFTMAX_SPREAD, (SOFTMAX_ROWS, SOFTMAX_LENGTH))
+    logits = np.clip(np.rint(logits), -top, top).astype(np.int16)
+    found = []
+    for scale in SCALES:
+        unit, step = vdr_softmax(scale, LOGIT_BITS)
+        real_step, place = scale * 2.0**exponent, unit.first_exponent + exponent
+        codes = exponentials(unit, place)
+        error = codes * step - np.exp(-real_step * np.arange(len(codes)))
+        rows = unit.encode(logits, exponents=np.array([place], np.int16))
+        exact = np.exp(real_step * (logits - logits.max(axis=-1, keepdims=True)).astype(float))
+        exact /= exact.sum(axis=-1, keepdims=True)
+        softmax_error = rows.values / rows.sums - exact
+        found.append((real_step, np.abs(error).max(), np.abs(softmax_error).max()))
+    return found
+
+
 def error_table() -> str:
     """Largest and root-mean-square error of the exponential, entry by entry."""
-    lines = [
-        "| entry | step of a logit | farthest logit | largest error | rms error |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
+    head = (
+        "entry", "step of a logit", "farthest logit", "largest error", "rms error",
+        "largest, steps up to twice that", "softmax, likewise",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * (len(head) - 1)]
     for exponent, (scale, distances, error) in errors().items():
+        by_step = errors_by_step(exponent)
         entry = (
             str(exponent + 1) if 0 <= exponent < ENTRIES else "below" if exponent < 0 else "above"
         )
         cells = [f"{scale:.2g}", f"{-distances[-1]:.3g}"]
         cells += [f"{np.abs(error).max():.1e}", f"{np.sqrt(np.mean(error**2)):.1e}"]
+        cells += [f"{max(one[place] for one in by_step):.1e}" for place in (1, 2)]
         lines.append(f"| {entry} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -169,21 +202,45 @@ def attention_units() -> Iterator[tuple[str, str, UnitHardware]]:
 
 
 def draw() -> str:
-    """Figure: error of the exponential over the real distance to the maximum, as SVG."""
+    """Figure: error of the exponential by distance, and with softmax by step, as SVG."""
     with style.applied():
-        figure, axes = style.new_figure(3.4)
+        figure = Figure(figsize=(style.WIDTH_IN, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         found = errors()
         for place, exponent in enumerate((0, 3, 5, 7, 9)):
             scale, distances, error = found[exponent]
-            axes.plot(
+            left.plot(
                 -distances, error, color=style.SERIES[place], linewidth=1.0, marker=".",
                 markersize=3, label=f"entry {exponent + 1}, step {scale:.2g}",
             )  # fmt: skip
-        axes.set_xlim(-8, 0.1)
-        axes.set_xlabel("logit minus the row's largest")
-        axes.set_ylabel("code × step − exp")
-        axes.legend(loc="lower left", frameon=False, fontsize=8)
+        left.set_xlim(-8, 0.1)
+        left.set_xlabel("logit minus the row's largest")
+        left.set_ylabel("code × step − exp")
+        left.legend(loc="lower left", frameon=False, fontsize=8)
+        _draw_by_step(right)
         return style.to_svg(figure)
+
+
+def _draw_by_step(axes: Axes) -> None:
+    steps = [
+        one
+        for exponent in range(SMALLEST_EXPONENT, LARGEST_EXPONENT + 1)
+        for one in errors_by_step(exponent)
+    ]
+    names = ("exponential, any distance", f"softmax, rows of {SOFTMAX_LENGTH}")
+    for place, (name, colour) in enumerate(zip(names, (style.INK, style.RED), strict=True), 1):
+        axes.plot([one[0] for one in steps], [one[place] for one in steps], color=colour,
+                  linewidth=1.0, label=name)  # fmt: skip
+    ends = (VDR_SMALLEST_SCALE, VDR_SMALLEST_SCALE * 2.0**ENTRIES)
+    for end in ends:
+        axes.axvline(end, color=style.RULE, linewidth=1.0)
+    axes.text(
+        math.sqrt(ends[0] * ends[1]), 1.2e-5, "table of ten entries", ha="center", fontsize=8,
+        color=style.MUTED,
+    )  # fmt: skip
+    axes.set(xscale="log", yscale="log", ylim=(1e-5, 1), xlabel="step of a logit",
+             ylabel="largest error")  # fmt: skip
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
 
 
 def main() -> None:

@@ -212,6 +212,15 @@ class Mapping(Config):
     replication_mm2: float | None = Field(default=None, gt=0, le=1e6)
     """Macro area that may hold further copies of the matrices that take the longest; absent: no
     copies."""
+    copies: int | None = Field(default=None, ge=1, le=4096)
+    """Copies of each matrix of static weights, instead of ``replication_mm2``; never more than it
+    has vectors. The chip must hold them."""
+
+    @model_validator(mode="after")
+    def _copies_one_way(self) -> Self:
+        if self.copies is not None and self.replication_mm2 is not None:
+            raise ValueError("give copies or replication_mm2, not both")
+        return self
 
 
 class Override(Config):

@@ -132,6 +132,9 @@ class ZeroSkipping(Config):
     packing: Literal["first_fit", "consecutive", "best_fit_decreasing", "bound"] | None = None
     """How ``bitsift`` combines what is left of its slices; only there, ``first_fit`` if absent.
     ``bound`` is what no controller reaches, for comparison."""
+    controller_time_ns: float | None = Field(default=None, gt=0, le=1e6)
+    """Time in which the controller chooses the rows of a read, while the read before it lasts;
+    absent: hidden behind that read."""
 
     @model_validator(mode="after")
     def _packs_only_with_bitsift(self) -> Self:
@@ -140,6 +143,8 @@ class ZeroSkipping(Config):
                 "slice_rows and packing belong to model 'bitsift'; remove them "
                 f"(found '{self.model}')"
             )
+        if self.model == "none" and self.controller_time_ns is not None:
+            raise ValueError("model 'none' chooses no rows; remove controller_time_ns")
         return self
 
 

@@ -52,12 +52,16 @@ def service_times(architecture: Architecture) -> ServiceTimes:
     held samples while the next read settles, so reads follow each other every
     ``max(read_time_ns, conversions * conversion_time_ns)`` with one conversion for each of the
     ``columns_per_adc`` columns, or for each pair or weight whose columns are summed before the
-    converter. The conversions of a vector's last read follow it, as does its shift-and-add: one
-    clock cycle for each level of the adder tree behind the converters of one weight
+    converter. Where zeros are skipped, the controller chooses the rows of a read while the read
+    before it lasts; reads follow each other no faster than it does.
+
+    The conversions of a vector's last read follow it, as does its shift-and-add: one clock cycle
+    for each level of the adder tree behind the converters of one weight
     (:func:`pimsim.cost.recombination.tree_of`) and one for the accumulator. Adding the sum of
     another row block takes one clock cycle more. All of these work while the next vector is read.
-    Not modelled: the conversions saved where input cycles are summed in charge; adders that take
-    more or less than a cycle.
+
+    Not modelled: the controller's time before the first read of a vector; the conversions saved
+    where input cycles are summed in charge; adders that take more or less than a cycle.
     """
     kinds: Mapping[str, SourceKind] = MappingProxyType(dict.fromkeys(RESOURCE_CLASSES, "assumed"))
     times = derived_times(architecture)
@@ -155,10 +159,15 @@ def _macro_times(name: str, macro: Macro, supply_v: float) -> Iterator[tuple[str
         "adc.conversion_time_ns", timed.adc.conversion_time_ns
     )
     drive, convert = drive.named("drive_ns"), convert.named("convert_ns")
-    note = "converters work while the next read settles, so the longer of the two counts"
     yield "drive_ns", drive
     yield "convert_ns", convert
-    yield "read_ns", largest(drive, convert).named("read_ns", note=note)
+    note = "converters work while the next read settles, so the longer of the two counts"
+    stages = [drive, convert]
+    choosing_ns = macro.zero_skipping.controller_time_ns
+    if choosing_ns is not None:
+        stages.append(setting(f"{place}.zero_skipping.controller_time_ns", choosing_ns))
+        note = "choosing rows, settling and converting overlap, so the longest counts"
+    yield "read_ns", largest(*stages).named("read_ns", note=note)
 
 
 def _digital_times(name: str, macro: Macro, cycle_ns: Sourced) -> Iterator[tuple[str, Sourced]]:

@@ -6,7 +6,8 @@ The vectors of a static matrix are dealt out to its copies in turn, so that ``n`
 ``n``-th of the time. A greedy choice: of all matrices, one more copy goes to the one with the most
 service time per copy and area, until the area of ``mapping.replication_mm2`` or the free macros are
 used up. Service time is reads of the slowest row block times vectors per copy, which is time up to
-a factor, since all static weights lie in one kind of macro.
+a factor, since all static weights lie in one kind of macro. Or every matrix has the same number of
+copies, ``mapping.copies``.
 
 Copies are programmed separately on silicon; the functional pass evaluates all vectors on the first
 copy, so that values have the same distribution but copies never differ from each other.
@@ -15,6 +16,7 @@ Not modelled: copies of operands that are written at run time.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,8 +64,10 @@ def copies_of(
     Raises
     ------
     MappingError
-        If a budget is given but no area.
+        If a budget is given but no area, or the free macros do not hold the copies asked for.
     """
+    if architecture.mapping.copies is not None:
+        return _same_for_all(candidates, architecture.mapping.copies, free)
     copies = {candidate.name: 1 for candidate in candidates}
     budget_mm2 = architecture.mapping.replication_mm2
     if budget_mm2 is None:
@@ -99,3 +103,21 @@ def copies_of(
         urgency = chosen.urgency(copies[chosen.name], macro_area_mm2[chosen.kind])
         heapq.heappush(heap, (-urgency, index))
     return copies
+
+
+def _same_for_all(
+    candidates: Sequence[Candidate], copies: int, free: Mapping[str, int]
+) -> dict[str, int]:
+    """As many copies of each matrix, but no more than it has vectors."""
+    found = {candidate.name: min(copies, candidate.vectors) for candidate in candidates}
+    wanted = Counter[str]()
+    for candidate in candidates:
+        wanted[candidate.kind] += (found[candidate.name] - 1) * candidate.blocks
+    for kind, macros in wanted.items():
+        if macros > free[kind]:
+            raise MappingError(
+                f"mapping.copies is {copies}: the further copies need {macros} {kind!r} macros, "
+                f"but {free[kind]} are free.\n  Raise chip.tiles or tile.macros.{kind}, or lower "
+                "mapping.copies."
+            )
+    return found

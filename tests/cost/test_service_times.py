@@ -2,6 +2,7 @@ import pytest
 
 from pimsim.config import load_architecture
 from pimsim.cost.service_times import RESOURCE_CLASSES, service_times
+from pimsim.errors import ConfigError
 
 RAP = load_architecture("rap_int8")
 
@@ -27,6 +28,20 @@ def test_the_reference_chip_reads_in_10_ns():
 def test_a_read_lasts_until_the_last_shared_conversion(columns, conversion, read_ps):
     chip = with_adc(RAP, "mram", columns_per_adc=columns, conversion_time_ns=conversion)
     assert service_times(chip).read_ps["mram"] == read_ps
+
+
+@pytest.mark.parametrize(("controller", "read_ps"), [(8.0, 10_000), (25.0, 25_000)])
+def test_a_read_waits_for_the_controller_that_chooses_its_rows(controller, read_ps):
+    asked = [f"macros.mram.zero_skipping.controller_time_ns={controller}"]
+    times = service_times(load_architecture("rap", overrides=asked))
+    assert times.read_ps == {"mram": read_ps, "sram": 10_000}
+    assert times.drive_ps["mram"] == 10_000
+
+
+def test_a_macro_that_reads_every_row_group_has_no_such_controller():
+    asked = ["macros.mram.zero_skipping={model: none, controller_time_ns: 1.0}"]
+    with pytest.raises(ConfigError, match="model 'none' chooses no rows"):
+        load_architecture("rap", overrides=asked)
 
 
 def test_times_from_a_file_are_assumptions():

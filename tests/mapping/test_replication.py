@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pimsim.errors import MappingError
+from pimsim.config import load_architecture
+from pimsim.errors import ConfigError, MappingError
 from pimsim.mapping import map_workload
 from pimsim.mapping.mapped import dealt
 from pimsim.mapping.movement import traffic_of
@@ -45,6 +46,30 @@ def test_what_does_not_fit_leaves_room_for_what_does():
 def test_without_a_budget_nothing_is_copied():
     found = copies_of([Candidate("a", "mram", 1, 8, 10)], chip(), None, {"mram": 9})
     assert found == {"a": 1}
+
+
+def same_for_all(copies: int, free: int, *candidates: tuple[str, int, int, int]) -> dict[str, int]:
+    """Copies where every matrix has the same number, up to its vectors."""
+    made = [Candidate(name, "mram", *numbers) for name, *numbers in candidates]
+    return copies_of(made, chip(copies=copies), None, {"mram": free})
+
+
+def test_all_matrices_may_have_as_many_copies():
+    assert same_for_all(3, 6, ("a", 1, 8, 10), ("b", 2, 8, 1)) == {"a": 3, "b": 3}
+    assert same_for_all(3, 6, ("a", 1, 8, 10), ("b", 2, 2, 1)) == {"a": 3, "b": 2}
+    assert same_for_all(1, 0, ("a", 1, 8, 10)) == {"a": 1}
+
+
+def test_copies_that_the_chip_cannot_hold_are_refused_with_their_number():
+    with pytest.raises(
+        MappingError, match=r"copies is 3: the further copies need 6 'mram' .* 5 are"
+    ):
+        same_for_all(3, 5, ("a", 1, 8, 10), ("b", 2, 8, 1))
+
+
+def test_copies_are_asked_for_in_one_way():
+    with pytest.raises(ConfigError, match="give copies or replication_mm2, not both"):
+        load_architecture("rap", overrides=["mapping.copies=2", "mapping.replication_mm2=10.0"])
 
 
 def test_a_budget_needs_areas():
