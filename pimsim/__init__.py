@@ -41,10 +41,10 @@ __all__ = [
 if TYPE_CHECKING:
     from pimsim import report
     from pimsim.config import Architecture, load_architecture
-    from pimsim.dse.sweeping import sweep
     from pimsim.errors import PimsimError
     from pimsim.records import Result
     from pimsim.report import load_result
+    from pimsim.sweeps import sweep
     from pimsim.workload import Workload, load_workload
 
 _HOMES = {
@@ -54,7 +54,7 @@ _HOMES = {
     "Result": "pimsim.records",
     "load_result": "pimsim.report",
     "Workload": "pimsim.workload",
-    "sweep": "pimsim.dse.sweeping",
+    "sweep": "pimsim.sweeps",
     "load_workload": "pimsim.workload",
 }
 

@@ -6,21 +6,22 @@ the one before?*
 Calibration and the float32 reference do not depend on the chip at all. Values, the slowest part,
 depend on what a cell, a converter or a digital unit makes of them, and not on the network, clocks,
 buffers, service times or cost models: a chip that differs from an earlier one in these alone gets
-the earlier one's values, with its own movement.
+the earlier one's values, with its own movement. One that differs in cost models alone is only
+costed. :mod:`pimsim.reuse` says what each pass depends on.
 
 This module is imported with the package and therefore imports nothing heavy at its top.
 """
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pimsim.errors import MappingError, QuantizationError, SimulationError
 from pimsim.request import Request
+from pimsim.reuse import Kept, Layout, layout_key, moved_as, timeline_key, values_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,11 +40,9 @@ _REFERENCE_ELEMENTS_MAX: Final = 1 << 26
 _VALUES_KEPT: Final = 4
 """Chips whose values are kept; a sweep comes back to the last few."""
 
-_WITHOUT_VALUES: Final = ("name", "description", "notes", "chip", "tile", "cost", "node_nm")
-"""Sections of an architecture that no value depends on."""
-
-_TIMES: Final = ("read_time_ns", "reprogram", "readout", "pipeline", "supply")
-"""Keys of a macro that no value depends on, nor how long a vector keeps a row block busy."""
+_LAYOUTS_KEPT: Final = 2
+"""Chips whose quantized and mapped workload, and whose timeline, are kept: both may be large, and a
+sweep takes designs that share them one after another."""
 
 
 @dataclass(slots=True)
@@ -54,21 +53,40 @@ class Passes:
     wall_times_s: dict[str, float] = field(default_factory=dict)
     _statistics: "dict[Observer, Statistics]" = field(default_factory=dict)
     _reference: "NDArray[Any] | None" = None
-    _values_of: "dict[str, tuple[Accuracy, FunctionalRun]]" = field(default_factory=dict)
-    """Values of the last chips, by everything that they depend on."""
+    computed: list[str] = field(default_factory=list)
+    """Passes that were run and not taken from an earlier chip: ``"layout"``, ``"values"``,
+    ``"timeline"``; emptied by the caller."""
+    _layouts: "Kept[Layout]" = field(default_factory=lambda: Kept(_LAYOUTS_KEPT))
+    _values_of: "Kept[tuple[Accuracy | None, FunctionalRun]]" = field(
+        default_factory=lambda: Kept(_VALUES_KEPT)
+    )
+    _timelines: "Kept[Timeline]" = field(default_factory=lambda: Kept(_LAYOUTS_KEPT))
 
-    def run(self, architecture: "Architecture", *, what_if: bool = False) -> "ChipRun":
-        """All passes on one architecture, and further replays if it is asked what could help."""
+    def run(
+        self, architecture: "Architecture", *, what_if: bool = False, every_variant: bool = True
+    ) -> "ChipRun":
+        """All passes on one architecture.
+
+        Parameters
+        ----------
+        architecture
+            The chip.
+        what_if
+            Whether to replay with each class of resources infinitely fast, too.
+        every_variant
+            Whether to cost under every variant, not only the default one.
+        """
         from pimsim.cost import service_times
         from pimsim.summarize import ChipRun
         from pimsim.timing.replay import replay
         from pimsim.timing.what_if import what_if_ps
 
-        mapped = self._with_ranges(self._mapped(architecture))
+        mapped, areas_mm2 = self._laid_out(architecture)
         architecture = mapped.architecture
-        accuracy, functional = self._values(mapped)
+        times = service_times(architecture)
+        course = timeline_key(architecture, times, areas_mm2)
+        accuracy, functional = self._values(mapped, course)
         with self._timed(f"{architecture.name}: timing"):
-            times = service_times(architecture)
             replay_with = partial(
                 replay,
                 mapped,
@@ -77,7 +95,11 @@ class Passes:
                 token_group=self.request.token_group,
                 checks=self.request.checks,
             )
-            timeline = replay_with(times, requests=self.request.requests)
+            timeline = self._timelines.get(course)
+            if timeline is None:
+                self.computed.append("timeline")
+                timeline = replay_with(times, requests=self.request.requests)
+                self._timelines.put(course, timeline)
             check_agreement(mapped, functional, timeline)
         without_ps: dict[str, int] = {}
         if what_if:
@@ -85,7 +107,7 @@ class Passes:
                 classes = dict.fromkeys(timeline.resource_classes)
                 without_ps = what_if_ps(replay_with, times, classes)
         with self._timed(f"{architecture.name}: cost"):
-            costs = _costs(mapped, functional, timeline)
+            costs = _costs(mapped, functional, timeline, every_variant=every_variant)
         return ChipRun(
             architecture, mapped, accuracy, functional, times, timeline, costs, without_ps
         )
@@ -103,23 +125,37 @@ class Passes:
                 missing.append(f"not compared with {architecture.name}: {reason}")
         return runs, missing
 
-    def _mapped(self, architecture: "Architecture") -> "MappedWorkload":
+    def _laid_out(self, architecture: "Architecture") -> "tuple[MappedWorkload, dict[str, float]]":
+        """The mapped workload on the chip, and the area of one macro of each kind."""
         from pimsim.cost import chip_cost
         from pimsim.cost.areas import macro_area_mm2
+
+        # Refuse now, not after the long passes.
+        costs = {name: chip_cost(architecture, name) for name in architecture.cost.variants}
+        areas_mm2 = macro_area_mm2(costs[architecture.cost.default])
+        key = layout_key(architecture, areas_mm2)
+        layout = self._layouts.get(key)
+        if layout is None:
+            self.computed.append("layout")
+            mapped = self._with_ranges(self._mapped(architecture, areas_mm2))
+            added = mapped.architecture.notes[len(architecture.notes) :]
+            layout = self._layouts.put(key, Layout(mapped, added))
+        return layout.on(architecture), areas_mm2
+
+    def _mapped(
+        self, architecture: "Architecture", areas_mm2: "Mapping[str, float]"
+    ) -> "MappedWorkload":
         from pimsim.mapping import map_workload
         from pimsim.quantization import Observer, calibrate, quantize
 
         workload = self.request.workload
         with self._timed(f"{architecture.name}: calibrate, quantize and map"):
-            # Refuse now, not after the long passes.
-            costs = {name: chip_cost(architecture, name) for name in architecture.cost.variants}
             observer, statistics = Observer.of(architecture.numerics), None
             if not workload.shape_only:
                 if observer not in self._statistics:
                     self._statistics[observer] = calibrate(workload, observer)
                 statistics = self._statistics[observer]
             quantized = quantize(workload, architecture, statistics)
-            areas_mm2 = macro_area_mm2(costs[architecture.cost.default])
             return map_workload(
                 quantized, architecture, self.request.dims, macro_area_mm2=areas_mm2
             )
@@ -134,7 +170,20 @@ class Passes:
         with self._timed(f"{mapped.architecture.name}: converter ranges"):
             return freeze_ranges(mapped, samples.calibration)
 
-    def _values(self, mapped: "MappedWorkload") -> "tuple[Accuracy | None, FunctionalRun]":
+    def _values(
+        self, mapped: "MappedWorkload", course: str
+    ) -> "tuple[Accuracy | None, FunctionalRun]":
+        """Accuracy and what the values did; ``course`` is the key of the timeline."""
+        shape_only = self.request.workload.samples is None or self.request.workload.shape_only
+        key = course if shape_only else values_key(mapped)
+        found = self._values_of.get(key)
+        if found is None:
+            self.computed.append("values")
+            return self._values_of.put(key, self._new_values(mapped))
+        accuracy, functional = found
+        return accuracy, functional if shape_only else moved_as(mapped, functional)
+
+    def _new_values(self, mapped: "MappedWorkload") -> "tuple[Accuracy | None, FunctionalRun]":
         from pimsim.functional import (
             AnalogEngine,
             Answers,
@@ -147,10 +196,6 @@ class Passes:
         request, samples = self.request, self.request.workload.samples
         if samples is None or request.workload.shape_only:
             return None, estimate(mapped)
-        key = values_key(mapped)
-        if key in self._values_of:
-            accuracy, functional = self._values_of[key]
-            return accuracy, _moved_as(mapped, functional)
         name, count = mapped.architecture.name, request.sample_count
         inputs = {key: values[:count] for key, values in samples.evaluation.items()}
         products = sum(op.op.is_product for op in mapped.ops)
@@ -162,17 +207,14 @@ class Passes:
             title = f"{name}: analog chip {chip + 1} of {request.chips}"
             with self._timed(title, count * products):
                 chosen = mapped.architecture
-                engine = AnalogEngine(chosen.macros, request.seed, chip, chosen.pvt)
+                first = chip == 0  # whose counts are reported; the others are run for their values
+                engine = AnalogEngine(chosen.macros, request.seed, chip, chosen.pvt, counted=first)
                 runs.append(execute(mapped, inputs, engine, advance=request.advance))
         answers = Answers(
             self._float32(inputs), ideal.outputs[output], [run.outputs[output] for run in runs]
         )
         labels = None if samples.labels is None else samples.labels[:count]
-        found = measure(answers, labels, request.workload.task), runs[0]
-        self._values_of[key] = found
-        while len(self._values_of) > _VALUES_KEPT:
-            del self._values_of[next(iter(self._values_of))]
-        return found
+        return measure(answers, labels, request.workload.task), runs[0]
 
     def _float32(self, inputs: "Mapping[str, NDArray[Any]]") -> "NDArray[Any]":
         """Outputs of the float32 reference, computed once for all chips."""
@@ -197,44 +239,6 @@ class Passes:
         started = time.perf_counter()
         yield
         self.wall_times_s[name] = time.perf_counter() - started
-
-
-def values_key(mapped: "MappedWorkload") -> str:
-    """Text that is equal for chips whose values and reads are equal, whatever else they differ in.
-
-    Of the chip's size only what of the workload is reprogrammed is left: it counts as writes. Which
-    macro kinds hold the operands is in the placements.
-    """
-    described = mapped.architecture.model_dump(mode="json")
-    for section in _WITHOUT_VALUES:
-        del described[section]
-    for macro in described["macros"].values():
-        for name in _TIMES:
-            macro.pop(name, None)
-        macro["write"] = (macro["write"] or {}).get("port")  # decides how many cycles are counted
-        del macro["adc"]["conversion_time_ns"]
-    for unit in described["units"].values():
-        if unit is not None:
-            del unit["lanes"]
-    placed = [
-        (op.op.name, op.round, None if op.placement is None else repr(op.placement.rows),
-         None if op.placement is None else (op.placement.macro, op.placement.copies,
-                                            op.placement.row_blocks, op.placement.col_blocks))
-        for op in mapped.ops
-    ]  # fmt: skip
-    return json.dumps([described, mapped.rounds, placed], default=str)
-
-
-def _moved_as(mapped: "MappedWorkload", functional: "FunctionalRun") -> "FunctionalRun":
-    """Earlier values with the movement of this mapping."""
-    from pimsim.functional.counts import times
-
-    moved = {op.op.name: op.moved for op in mapped.ops}
-    counts = tuple(
-        replace(counts, moved=times(moved[counts.op], counts.inferences))
-        for counts in functional.counts
-    )
-    return replace(functional, counts=counts)
 
 
 def reference_chunk(workload: "Workload", dims: "Mapping[str, int]") -> int:
@@ -284,10 +288,16 @@ def check_agreement(
 
 
 def _costs(
-    mapped: "MappedWorkload", functional: "FunctionalRun", timeline: "Timeline"
+    mapped: "MappedWorkload",
+    functional: "FunctionalRun",
+    timeline: "Timeline",
+    *,
+    every_variant: bool,
 ) -> "tuple[CostBreakdown, ...]":
     from pimsim.cost import roll_up
 
     cost = mapped.architecture.cost
-    names = [cost.default, *(name for name in cost.variants if name != cost.default)]
+    names = [cost.default]
+    if every_variant:
+        names += (name for name in cost.variants if name != cost.default)
     return tuple(roll_up(mapped, functional.counts, timeline, name) for name in names)

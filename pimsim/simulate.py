@@ -225,6 +225,7 @@ class Simulator:
         what_if: bool = False,
         overrides: Sequence[str] = (),
         baselines: bool = True,
+        every_variant: bool = True,
     ) -> "Result":
         """All passes on a chip.
 
@@ -240,6 +241,8 @@ class Simulator:
             What of the chip's file was changed, for the manifest.
         baselines
             Whether to compare with GPUs, and the chips at their own best batch.
+        every_variant
+            Whether to cost under every cost variant, not only the default one.
 
         Raises
         ------
@@ -250,8 +253,9 @@ class Simulator:
 
         request, passes = self._request, self._passes
         passes.wall_times_s.clear()
+        passes.computed.clear()
         with _threads(self._threads) as used:
-            run = passes.run(architecture, what_if=what_if)
+            run = passes.run(architecture, what_if=what_if, every_variant=every_variant)
             others, missing = passes.run_others(other for other in compare if other != architecture)
         settings = RunSettings(
             workload=request.workload,
@@ -266,6 +270,14 @@ class Simulator:
             baselines=baselines,
         )
         return assemble(settings, run, others, missing)
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """Passes of the last run that were not taken from a chip before.
+
+        ``"layout"``, ``"values"`` and ``"timeline"``, as often as they were run.
+        """
+        return tuple(self._passes.computed)
 
 
 def lay_out(

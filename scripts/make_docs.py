@@ -1,12 +1,8 @@
-"""Write the parts of the documentation that follow from the code.
+"""Write what of docs/ follows from the code: python scripts/make_docs.py.
 
-python scripts/make_docs.py              docs/architecture_keys.md
-python scripts/make_docs.py --figures    also README's figure and reports/, from a default run
+docs/architecture_keys.md, and the tables of docs/sweeps.md.
 """
 
-import argparse
-import shutil
-import tempfile
 import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -16,6 +12,8 @@ from pydantic.fields import FieldInfo
 
 from pimsim.config.architecture import Architecture
 from pimsim.config.base import Config
+from pimsim.dse.metrics import HEADLINES
+from pimsim.dse.sweep_file import SweepFile
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAD = """# Keys of an architecture file
@@ -34,6 +32,7 @@ _PLAIN = {
     str: "text",
     bool: "true or false",
     type(None): "null",
+    Any: "any value",
 }
 
 
@@ -74,7 +73,7 @@ def _type(annotation: Any) -> str:
         text = " or ".join(inner)
     elif origin is dict:
         text = f"map of {inner[1]}"
-    elif origin is tuple:
+    elif origin in (tuple, list):
         text = f"list of {inner[0]}"
     elif hasattr(annotation, "__metadata__"):
         text = inner[0]
@@ -102,29 +101,35 @@ def _bounds(field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
-    return "none" if field.default in (None, "", ()) else f"`{field.default}`"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, Config) and value.model_fields_set:
+        value = value.model_dump(exclude_unset=True)
+    if isinstance(value, dict):
+        value = value and f"{{{', '.join(f'{key}: {inner}' for key, inner in value.items())}}}"
+    return "none" if value in (None, "", (), {}) else f"`{value}`"
 
 
-def make_figures() -> None:
-    """The README's figure and the page in reports/, from the default run."""
-    from pimsim import report, simulate
-
-    with tempfile.TemporaryDirectory() as folder:
-        written = report.write(simulate("rap", "vit_digits"), Path(folder) / "run")
-        shutil.copy(written / "figures" / "energy.svg", ROOT / "docs" / "images" / "energy.svg")
-        shutil.copy(written / "report.html", ROOT / "reports" / "vit_digits-rap.html")
+def sweeps_page(text: str) -> str:
+    """The page on sweeps with its tables of keys and metrics as the code has them now."""
+    rows = [row for row in _rows(SweepFile, "") if not row[0].startswith("`axes.")]
+    keys = ["| key | type | bounds | default | meaning |", "| --- | --- | --- | --- | --- |"]
+    keys += [f"| {' | '.join(row)} |" for row in rows]
+    metrics = ["| metric | meaning |", "| --- | --- |"]
+    metrics += [f"| `{name}` | {meaning} |" for name, meaning in HEADLINES.items()]
+    for mark, table in (("keys", keys), ("metrics", metrics)):
+        head, _, rest = text.partition(f"<!-- {mark}: written by scripts/make_docs.py -->\n")
+        end = f"<!-- end of {mark} -->"
+        tail = rest.partition(end)[2]
+        begin = f"<!-- {mark}: written by scripts/make_docs.py -->\n"
+        text = head + begin + "\n".join(["", *table, "", ""]) + end + tail
+    return text
 
 
 def main() -> None:
-    """Write what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--figures", action="store_true", help="also the README's figure and reports/"
-    )
-    arguments = parser.parse_args()
+    """Write the pages."""
     (ROOT / "docs" / "architecture_keys.md").write_text(architecture_keys())
-    if arguments.figures:
-        make_figures()
+    page = ROOT / "docs" / "sweeps.md"
+    page.write_text(sweeps_page(page.read_text()))
 
 
 if __name__ == "__main__":

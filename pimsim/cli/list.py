@@ -1,4 +1,4 @@
-"""``pimsim list``: what goes by a name here - architectures, workloads and models."""
+"""``pimsim list``: what goes by a name here - architectures, workloads, sweeps and models."""
 
 import json
 from collections.abc import Sequence
@@ -44,6 +44,18 @@ class _Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sweep:
+    name: str
+    description: str
+    path: str
+    valid: bool
+
+    @property
+    def line(self) -> str:
+        return self.description if self.valid else f"(has problems: pimsim sweep {self.path})"
+
+
+@dataclass(frozen=True, slots=True)
 class _Model:
     kind: str
     name: str
@@ -55,7 +67,7 @@ class _Model:
 
 
 def list_known(output_format: Format = OutputFormat.TABLE) -> None:
-    """List architectures, workloads and models.
+    """List architectures, workloads, sweeps and models.
 
     One line each. What is in $PIMSIM_PATH and $PIMSIM_CACHE is included.
     """
@@ -64,6 +76,7 @@ def list_known(output_format: Format = OutputFormat.TABLE) -> None:
 
     architectures = [_architecture(*known) for known in bundled.known_architectures().items()]
     workloads = [_workload(*known) for known in bundled.known_workloads().items()]
+    sweeps = [_sweep(*known) for known in bundled.known_sweeps().items()]
     models = [
         _Model(registry.kind, name, registry.summary(name))
         for registry in REGISTRIES
@@ -73,17 +86,19 @@ def list_known(output_format: Format = OutputFormat.TABLE) -> None:
         document = {
             "architectures": [asdict(row) for row in architectures],
             "workloads": [asdict(row) for row in workloads],
+            "sweeps": [asdict(row) for row in sweeps],
             "models": [asdict(row) for row in models],
         }
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     _print("architectures (pimsim run --arch NAME)", architectures)
     _print("workloads (pimsim run --workload NAME)", workloads)
+    _print("sweeps (pimsim sweep NAME)", sweeps)
     for kind in dict.fromkeys(model.kind for model in models):
         _print(f"{kind}s", [model for model in models if model.kind == kind])
 
 
-def _print(title: str, rows: Sequence[_Architecture | _Workload | _Model]) -> None:
+def _print(title: str, rows: Sequence[_Architecture | _Workload | _Sweep | _Model]) -> None:
     if not rows:
         return
     width = max(len(row.name) for row in rows)
@@ -115,3 +130,15 @@ def _workload(name: str, folder: Path) -> _Workload:
         return _Workload(name, None, None, shape_only=True, path=str(folder), valid=False)
     shape_only = not (folder / "weights.safetensors").is_file()
     return _Workload(name, graph.task, parameters(graph), shape_only, str(folder), valid=True)
+
+
+def _sweep(name: str, path: Path) -> _Sweep:
+    """Read the text alone: whether its axes fit the architecture is seen when it is run."""
+    from pimsim.config import yaml_loader
+
+    try:
+        document = yaml_loader.read(path)
+    except PimsimError:
+        return _Sweep(name, "", str(path), valid=False)
+    description = str(document.data.get("description", ""))
+    return _Sweep(name, description, str(path), valid=not document.problems)

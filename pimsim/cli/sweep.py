@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,12 +13,12 @@ from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
 from pimsim.cli.options import Format, OutputFormat, at_least
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import RenderableType
     from rich.progress import Progress, TaskID
 
     from pimsim.dse.store import Outcome
     from pimsim.dse.sweep_file import Sweep
+    from pimsim.dse.sweeping import Explored
 
 SHOWN: Final = 12
 """Designs of the front in the printed table."""
@@ -67,34 +67,40 @@ def sweep(
     """
     from pimsim.dse.points import count_of
     from pimsim.dse.sweep_file import load_sweep
-    from pimsim.dse.sweeping import sweep as run_sweep
+    from pimsim.dse.sweeping import explore
+    from pimsim.sweeps import keep_knees
 
     asked = load_sweep(file)
     folder = output or Path("pimsim-out") / f"{asked.file.name}-sweep"
     quiet = output_format is OutputFormat.JSON
     if not quiet:
         typer.echo(_announcement(asked, count_of(asked)), err=True)
+    began = time.monotonic()
     try:
         with _shown(wanted=not quiet) as progress:
-            frame = run_sweep(
+            explored = explore(
                 file, jobs=jobs, output=folder, resume=resume, limit=limit, dask=dask,
                 repair=repair, progress=progress,
             )  # fmt: skip
+        if not quiet and explored.complete:
+            typer.echo("running the knee design for its whole result", err=True)
+        missing = keep_knees(explored)
     except (KeyboardInterrupt, SystemError) as error:
         if not is_interrupt(error):
             raise
         typer.echo(
             f"interrupted; what has ended is kept. Go on with: pimsim sweep {file} --output "
-            f"{folder} --resume",
+            f"{folder}{f' --jobs {jobs}' if jobs > 1 else ''} --resume",
             err=True,
         )
         raise typer.Exit(INTERRUPTED_STATUS) from None
     if quiet:
-        typer.echo(frame.to_json(orient="records"))
+        typer.echo(explored.frame.to_json(orient="records"))
         return
     from pimsim.cli import tables
 
-    tables.print_parts(lambda width: _parts(frame, asked, folder, count_of(asked)))
+    seconds = time.monotonic() - began
+    tables.print_parts(lambda width: _parts(explored, missing, seconds))
 
 
 def _announcement(asked: "Sweep", points: int) -> str:
@@ -106,10 +112,13 @@ def _announcement(asked: "Sweep", points: int) -> str:
 
 
 @contextmanager
-def _shown(*, wanted: bool) -> "Iterator[_Bar | None]":
-    """Yield a progress bar, or ``None`` where nobody watches."""
-    if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
+def _shown(*, wanted: bool) -> "Iterator[_Bar | _Lines | None]":
+    """Yield what a sweep reports to: a bar on a terminal, else lines; ``None`` for neither."""
+    if not wanted:
         yield None
+        return
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield _Lines()
         return
     from rich.console import Console
     from rich.progress import (
@@ -129,50 +138,91 @@ def _shown(*, wanted: bool) -> "Iterator[_Bar | None]":
         yield _Bar(display)
 
 
+class _Lines:
+    """What a sweep reports to where nobody watches: what it says, and nothing per point."""
+
+    def start(self, total: int, known: int) -> None:
+        if known:
+            typer.echo(f"{known} of {total} points are known", err=True)
+
+    def advance(self, outcome: "Outcome") -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        typer.echo(text, err=True)
+
+
 class _Bar:
-    """What a sweep reports to."""
+    """What a sweep reports to on a terminal."""
 
     def __init__(self, display: "Progress") -> None:
         self._display = display
         self._task: TaskID | None = None
         self._began = time.monotonic()
-        self._computed = self._failed = 0
+        self._known = self._ended = self._failed = 0
 
-    def start(self, total: int, done: int) -> None:
-        self._task = self._display.add_task("", total=total, completed=done)
+    def start(self, total: int, known: int) -> None:
+        self._known = known
+        if known:
+            self.say(f"{known} of {total} points are known")
+        self._task = self._display.add_task("", total=total)
 
     def advance(self, outcome: "Outcome") -> None:
         if self._task is None:
             return
-        self._computed += 1
+        self._ended += 1
         self._failed += outcome.row is None
         minutes = max(1e-9, (time.monotonic() - self._began) / 60)
-        text = f"{self._computed / minutes:.0f} per minute"
+        text = f"{max(0, self._ended - self._known) / minutes:.0f} per minute"
         if self._failed:
             text += f", {self._failed} failed"
         self._display.update(self._task, advance=1, description=text)
 
+    def say(self, text: str) -> None:
+        self._display.console.print(text, highlight=False, soft_wrap=True)
+
 
 def _parts(
-    frame: "pd.DataFrame", asked: "Sweep", folder: Path, points: int
+    explored: "Explored", missing: Mapping[str, str], seconds: float
 ) -> "list[RenderableType]":
     from rich.text import Text
 
     from pimsim.cli import tables
-    from pimsim.dse.judging import on_front
+    from pimsim.dse.folder import FRAME, KNEE_FOLDER
+    from pimsim.dse.judging import knees, on_front
+    from pimsim.dse.pace import duration
+    from pimsim.dse.points import count_of
 
-    objectives = asked.file.objectives
+    asked, frame = explored.asked, explored.frame
+    objectives = asked.objectives
     failed = int(frame["error"].notna().sum())
-    head = Text(f"{asked.file.name}: {len(frame)} of {points} points", style="bold")
+    head = Text(f"{asked.file.name}: {len(frame)} of {count_of(asked)} points", style="bold")
     if failed:
         head.append(f"\n{tables.count(failed, 'point')} failed, see column 'error'", "not bold")
     best = frame[on_front(frame, asked)].sort_values(next(iter(objectives), "point"))
+    chosen = set(knees(frame, asked).values())
     columns = [axis.name for axis in asked.axes]
-    table = tables.plain_table(f"{len(best)} designs that none beats", *columns, *objectives)
-    for _, row in best.head(SHOWN).iterrows():
-        table.add_row(*(_shown_value(row[name]) for name in (*columns, *objectives)))
-    files = Text(f"Files: {folder}, see {folder / 'points.csv'}", overflow="fold")
-    return [head, Text(), table, Text(), files]
+    shorter = (_short(name, columns) for name in columns)
+    table = tables.plain_table(f"{len(best)} designs that none beats", *shorter, *objectives, "")
+    for place, row in best.head(SHOWN).iterrows():
+        shown = (_shown_value(row[name]) for name in (*columns, *objectives))
+        table.add_row(*shown, "knee" if place in chosen else "")
+    work = Text(f"{explored.tally}, in {duration(seconds)}")
+    files = Text(f"Files: {explored.folder}, see {FRAME}.csv", overflow="fold")
+    if explored.complete:
+        files.append(f" and the whole result of each knee in {KNEE_FOLDER}/")
+    lacking = [Text(f"no knee for {name}: {reason}") for name, reason in missing.items()]
+    return [head, Text(), table, Text(), *lacking, work, files]
+
+
+def _short(name: str, names: Sequence[str]) -> str:
+    """Shortest end of a dotted path that no other path has."""
+    parts = name.split(".")
+    for length in range(1, len(parts)):
+        end = "." + ".".join(parts[-length:])
+        if sum(f".{other}".endswith(end) for other in names) == 1:
+            return end[1:]
+    return name
 
 
 def _shown_value(value: Any) -> str:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pimsim.config.document import Document, KeyPath, Problem, shown
+from pimsim.dse.metrics import HEADLINES
 from pimsim.errors import nearest
 
 RANGE_POINTS: Final = 5
@@ -33,6 +34,10 @@ RANGE_POINTS: Final = 5
 _RANGE_KEYS: Final = ("from", "to", "points", "scale")
 _VALUES_MAX: Final = 100_000
 _SCALES: Final = ("linear", "log")
+_COLUMNS: Final = frozenset({
+    "point", "design", "workload", "seed", "feasible", "error", "overrides", *HEADLINES,
+})  # fmt: skip
+"""Columns that every frame has, beside one for each axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ class _Refused(Exception):  # noqa: N818  # never leaves this module
 
 def _axis(name: str, content: Any) -> Axis:
     where: KeyPath = ("axes", name)
+    if name in _COLUMNS:
+        raise _Refused(where, "is a column that every frame has; give the axis another name")
     if isinstance(content, list):
         return _values(where, name, content)
     if isinstance(content, Mapping) and "zip" in content:

@@ -30,6 +30,11 @@ HEADLINES: Final = {
 }
 """Column → what it says. Objectives and constraints are among these."""
 
+OF_SAMPLES: Final = (
+    *(name for name in HEADLINES if "accuracy" in name or name.endswith("_db")), "agreement_ratio",
+)  # fmt: skip
+"""Those that a workload without weights and samples has no value of."""
+
 
 def metrics(result: Result) -> dict[str, float | None]:
     """Columns of a frame: headlines, then energy, area and latency by part.
@@ -56,9 +61,8 @@ def metrics(result: Result) -> dict[str, float | None]:
 
 def _accuracies(result: Result) -> dict[str, float | None]:
     accuracy = result.accuracy
-    names = [name for name in HEADLINES if "accuracy" in name or name.endswith("_db")]
     if accuracy is None:
-        return dict.fromkeys([*names, "agreement_ratio"])
+        return dict.fromkeys(OF_SAMPLES)
     mean = sum(accuracy.analog) / len(accuracy.analog)
     spread = sum((value - mean) ** 2 for value in accuracy.analog)
     freedom = max(1, len(accuracy.analog) - 1)

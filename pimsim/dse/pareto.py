@@ -67,7 +67,8 @@ def knee(
     """The design of the front that is nearest to the best of every objective at once.
 
     Each objective of the front is scaled to 0 (its best) to 1 (its worst); the knee has the least
-    Euclidean distance from the origin, the first of them if several do.
+    Euclidean distance from the origin, the first of them if several do. An infinite value, such as
+    a signal-to-noise ratio without noise, counts as the best or the worst.
 
     Parameters
     ----------
@@ -88,8 +89,12 @@ def knee(
     if not best.size:
         return None
     costs = _as_costs(values, directions)[best]
-    low, high = costs.min(axis=0), costs.max(axis=0)
-    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+    finite = np.isfinite(costs)
+    low = np.where(finite, costs, np.inf).min(axis=0)
+    high = np.where(finite, costs, -np.inf).max(axis=0)
+    span = np.where(high > low, high - low, 1.0)
+    known = np.where(finite, costs - np.where(np.isfinite(low), low, 0.0), 0.0) / span
+    scaled = np.where(finite, known, np.where(costs > 0, 1.0, 0.0))
     return int(best[int(np.argmin((scaled**2).sum(axis=1)))])
 
 

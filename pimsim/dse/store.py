@@ -15,8 +15,9 @@ import json
 import os
 import socket
 import sqlite3
+import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any, Final, final
 from pimsim.errors import InputError
 
 FILE: Final = "store.sqlite"
-STORE_VERSION: Final = 1
+STORE_VERSION: Final = 2
 
 LEASE_S: Final = 3600.0
 """How long claims from a host name that is not this one's hold after its last sign of life."""
@@ -34,7 +35,8 @@ _BUSY_TIMEOUT_S: Final = 60.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS about (version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS results (
-    key TEXT PRIMARY KEY, row TEXT, error TEXT, seconds REAL NOT NULL, checksum TEXT NOT NULL
+    key TEXT PRIMARY KEY, row TEXT, error TEXT, seconds REAL NOT NULL, computed TEXT NOT NULL,
+    checksum TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, seen REAL NOT NULL) WITHOUT ROWID;
@@ -51,6 +53,9 @@ class Outcome:
     """Why it failed, in one line."""
     seconds: float
     """How long it took; not part of a frame."""
+    computed: tuple[str, ...] = ()
+    """Passes that were not taken from an earlier point, of ``layout``, ``values`` and ``timeline``;
+    not part of a frame."""
 
 
 class StoreError(InputError):
@@ -100,18 +105,24 @@ class Store:
         with self._readable():
             for key in keys:
                 line = self._connection.execute(
-                    "SELECT row, error, seconds, checksum FROM results WHERE key = ?", (key,)
+                    "SELECT row, error, seconds, computed, checksum FROM results WHERE key = ?",
+                    (key,),
                 ).fetchone()
                 if line is not None:
-                    found[key] = self._outcome(key, *line)
+                    found[key] = self._outcome(key, line)
         return found
 
     def put(self, key: str, outcome: Outcome) -> None:
         """Keep an outcome, in one transaction; the first one of a key stays."""
         row = None if outcome.row is None else json.dumps(outcome.row)
-        line = (key, row, outcome.error, outcome.seconds, _checksum(key, row, outcome.error))
+        line = (
+            key, row, outcome.error, outcome.seconds, " ".join(outcome.computed),
+            _checksum(key, row, outcome.error),
+        )  # fmt: skip
         with self._readable(), self._transaction():
-            self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?)", line)
+            self._connection.execute(
+                "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)", line
+            )
             self._connection.execute("DELETE FROM claims WHERE key = ?", (key,))
             self._sign_of_life()
 
@@ -181,20 +192,22 @@ class Store:
             if version is None:
                 self._connection.execute("INSERT INTO about VALUES (?)", (STORE_VERSION,))
             elif version[0] != STORE_VERSION:
+                older = version[0] < STORE_VERSION
+                remedy = "remove it to compute its points anew" if older else "update pimsim"
                 raise StoreError(
                     f"{self.path}: was written as version {version[0]}, this pimsim reads "
-                    f"{STORE_VERSION}; update pimsim, or give another --output"
+                    f"{STORE_VERSION}; {remedy}, or give another --output"
                 )
 
-    def _outcome(
-        self, key: str, row: str | None, error: str | None, seconds: float, checksum: str
-    ) -> Outcome:
+    def _outcome(self, key: str, line: Sequence[Any]) -> Outcome:
+        row, error, seconds, computed, checksum = line
         if _checksum(key, row, error) != checksum:
             raise StoreError(
                 f"{self.path}: the row of point {key[:12]} is damaged; run the sweep with "
                 "--repair, which drops damaged rows and computes them again"
             )
-        return Outcome(None if row is None else json.loads(row), error, seconds)
+        content = None if row is None else json.loads(row)
+        return Outcome(content, error, seconds, tuple(computed.split()))
 
     def _damaged(self, what: object) -> StoreError:
         return StoreError(
@@ -233,20 +246,20 @@ def _owner() -> str:
 
 def _started(pid: int) -> str:
     """When a process began, so that a number used again is told apart; empty: there is none."""
+    if not Path("/proc/self").exists():
+        return _started_by_ps(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return _started_without_proc(pid)
+        return ""
     return stat.rpartition(")")[2].split()[19]
 
 
-def _started_without_proc(pid: int) -> str:
-    if Path("/proc/self").exists() or os.name == "nt":  # there, os.kill interrupts the process
-        return ""
+def _started_by_ps(pid: int) -> str:
+    """The same where there is no ``/proc``, as on macOS; always empty on Windows."""
+    command = ("ps", "-o", "lstart=", "-p", str(pid))
     try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return "running"
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""
-    return "running"
+    return found.strip().replace(":", ".").replace(" ", "_")

@@ -24,12 +24,12 @@ architecture file, with file and line.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from pimsim.config import overrides as overriding
 from pimsim.config import yaml_loader
@@ -39,9 +39,10 @@ from pimsim.config.bundled import architecture_path, sweep_path, workload_path
 from pimsim.config.document import Document, KeyPath, Place, Problem
 from pimsim.config.problems import in_order, translate
 from pimsim.dse.axes import Axis, Setting, override, read_axes
-from pimsim.dse.metrics import HEADLINES
+from pimsim.dse.metrics import HEADLINES, OF_SAMPLES
 from pimsim.dse.pareto import Direction
 from pimsim.errors import ConfigError, nearest
+from pimsim.workload.files import SAMPLES_FILE
 
 SWEEP_SCHEMA_VERSION: Final = 1
 
@@ -154,6 +155,14 @@ class SweepFile(Config):
     context: int | None = Field(default=None, ge=0)
     """Tokens of its cache."""
 
+    @field_validator("workloads", "seeds")
+    @classmethod
+    def _not_twice(cls, values: list[Any]) -> list[Any]:
+        repeated = next((value for value in values if values.count(value) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"{repeated!r} is there twice; keep one of them")
+        return values
+
     @model_validator(mode="after")
     def _searches_for_something(self) -> Self:
         if self.sampler.model == "nsga2" and not self.objectives:
@@ -173,6 +182,16 @@ class Sweep:
     def fixed(self) -> tuple[str, ...]:
         """Overrides of all designs."""
         return _overrides(self.file.overrides)
+
+    @property
+    def objectives(self) -> Mapping[str, Direction]:
+        """Metric → direction."""
+        return self.file.objectives
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """Every design runs all of them."""
+        return self.file.seeds
 
 
 def load_sweep(name_or_path: str | os.PathLike[str]) -> Sweep:
@@ -199,7 +218,10 @@ def load_sweep(name_or_path: str | os.PathLike[str]) -> Sweep:
     for workload in file.workloads:
         workload_path(workload)
     sweep = Sweep(file, axes, base)
-    problems = list(_architecture_problems(sweep, document))
+    problems = [
+        *_unmeasured(file, document), *_set_twice(sweep, document),
+        *_architecture_problems(sweep, document),
+    ]  # fmt: skip
     if problems:
         raise ConfigError(dict.fromkeys(str(problem) for problem in in_order(problems)))
     return sweep
@@ -207,6 +229,62 @@ def load_sweep(name_or_path: str | os.PathLike[str]) -> Sweep:
 
 def _overrides(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(override(path, value) for path, value in settings.items())
+
+
+def _unmeasured(file: SweepFile, document: Document) -> Iterator[Problem]:
+    """Goals and constraints that no design can have a value of."""
+    if any((workload_path(name) / SAMPLES_FILE).is_file() for name in file.workloads):
+        return
+    for section in ("objectives", "constraints"):
+        for name in getattr(file, section):
+            if name in OF_SAMPLES:
+                where: KeyPath = (section, name)
+                message = (
+                    "no workload here has weights and samples, so that no design has a value of "
+                    "it; leave it out"
+                )
+                yield Problem(document.place(where), where, message)
+
+
+def _set_twice(sweep: Sweep, document: Document) -> Iterator[Problem]:
+    """Axes with a setting that undoes what all settings of an earlier one set, or the reverse."""
+    earlier = [("'overrides'", {_paths(sweep.fixed)})]
+    for axis in sweep.axes:
+        own = {_paths(setting.overrides) for setting in axis.settings}
+        for name, others in earlier:
+            path = _undone(others, own)
+            if path is not None:
+                where: KeyPath = ("axes", axis.name)
+                message = f"sets {'.'.join(path)}, which {name} sets, too; keep one of them"
+                yield Problem(document.place(where), where, message)
+        earlier.append((f"axis '{axis.name}'", own))
+
+
+Paths = tuple[tuple[str, ...], ...]
+
+
+def _paths(overrides: Sequence[str]) -> Paths:
+    return tuple(tuple(text.partition("=")[0].split(".")) for text in overrides)
+
+
+def _undone(earlier: Set[Paths], later: Set[Paths]) -> tuple[str, ...] | None:
+    """A key or section that is set twice in every design of one of the settings."""
+    for one in earlier:
+        paths = [_clash(one, other) for other in later]
+        if all(paths):
+            return paths[0]
+    for other in later:
+        paths = [_clash(one, other) for one in earlier]
+        if all(paths):
+            return paths[0]
+    return None
+
+
+def _clash(earlier: Paths, later: Paths) -> tuple[str, ...] | None:
+    """A later path that holds an earlier one; the reverse completes a section, and may be."""
+    return next(
+        (path for path in later if any(each[: len(path)] == path for each in earlier)), None
+    )
 
 
 def _architecture_problems(sweep: Sweep, document: Document) -> Iterator[Problem]:

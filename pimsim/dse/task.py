@@ -10,18 +10,27 @@ values of designs that differ only in what values do not depend on.
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from pimsim.config.bundled import workload_path
 from pimsim.dse.store import Outcome
+from pimsim.dse.sweep_file import Sweep
 from pimsim.errors import InputError, PimsimError
 from pimsim.provenance import VERSION
 
 if TYPE_CHECKING:
     from pimsim.config.architecture import Architecture
+    from pimsim.config.document import Document
+    from pimsim.records import Result
     from pimsim.simulate import Simulator
+
+
+SIMULATORS_KEPT: Final = 4
+"""Workloads, with the values of a few chips each, that a process keeps; points come in an order in
+which the same one is asked for many times in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +57,67 @@ class Task:
     overrides: tuple[str, ...]
     run: Run
     key: str | None = None
-    """What :func:`key_of` gave when the task was made; ``None``: not looked at."""
+    """Hash of everything that its outcome depends on; ``None``: not looked at."""
+    family: str | None = None
+    """Equal for tasks whose values may be the same; ``None``: not looked at."""
+    course: str | None = None
+    """Equal for tasks of a family whose timeline may be the same."""
 
 
-def key_of(task: Task) -> str:
-    """Hash of everything that the outcome of a task depends on.
+def task_of(asked: Sweep, workload: str, seed: int, overrides: tuple[str, ...]) -> Task:
+    """One point of a sweep as a task.
+
+    Parameters
+    ----------
+    asked
+        The sweep.
+    workload, seed
+        Two of its own.
+    overrides
+        All that the design changes of the architecture.
+    """
+    file = asked.file
+    run = Run(
+        str(workload_path(workload)), seed, file.samples, file.chips, file.batch, file.seq,
+        file.phase, file.context,
+    )  # fmt: skip
+    return Task(str(asked.architecture_path), overrides, run)
+
+
+def identified(task: Task) -> Task:
+    """The task with its key and its relatives.
 
     Raises
     ------
     PimsimError
         If the design is no valid architecture; it has no key then.
     """
-    from pimsim.config import load_architecture
+    from pimsim.reuse import family_of
 
-    return _key(load_architecture(task.architecture, overrides=task.overrides), task.run)
+    architecture = _architecture(task)
+    family, course = family_of(architecture)
+    return replace(task, key=_key(architecture, task.run), family=family, course=course)
+
+
+def _architecture(task: Task) -> "Architecture":
+    """Read, change and check the architecture; its file is parsed once for all designs."""
+    from pimsim.config import overrides as overriding
+    from pimsim.config import yaml_loader
+    from pimsim.config.architecture import SCHEMA_VERSION, Architecture
+
+    base = _document(task.architecture, yaml_loader.read_text(Path(task.architecture)))
+    document = overriding.apply(base, task.overrides, Architecture)
+    yaml_loader.check_version(document, SCHEMA_VERSION)
+    return yaml_loader.validate(document, Architecture)
+
+
+@lru_cache(maxsize=4)
+def _document(path: str, text: str) -> "Document":
+    """What an architecture file says."""
+    del text  # only tells when to read it again
+    from pimsim.config.yaml_loader import read
+
+    return read(Path(path))
 
 
 def _key(architecture: "Architecture", run: Run) -> str:
@@ -82,12 +138,11 @@ def evaluate(task: Task) -> Outcome:
         If the architecture file or the workload is no longer what it was when the task was made:
         the outcome would be kept as that of another design.
     """
-    from pimsim.config import load_architecture
     from pimsim.dse.metrics import metrics
 
     started = time.perf_counter()
     try:
-        architecture = load_architecture(task.architecture, overrides=task.overrides)
+        architecture = _architecture(task)
     except PimsimError as error:
         if task.key is None:
             return _failed(error, started)
@@ -95,10 +150,24 @@ def evaluate(task: Task) -> Outcome:
     if task.key is not None and _key(architecture, task.run) != task.key:
         raise _changed(task)
     try:
-        result = _simulator(task.run, _stamp(task.run.workload)).run(architecture, baselines=False)
+        simulator = _simulator(task.run, _stamp(task.run.workload))
+        result = simulator.run(architecture, baselines=False, every_variant=False)
     except PimsimError as error:
         return _failed(error, started)
-    return Outcome(metrics(result), None, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Outcome(metrics(result), None, seconds, tuple(sorted(set(simulator.computed))))
+
+
+def run_whole(task: Task) -> "Result":
+    """Run one point for its whole result, compared with GPUs.
+
+    Raises
+    ------
+    PimsimError
+        If the design is no valid architecture, or fails.
+    """
+    simulator = _simulator(task.run, _stamp(task.run.workload))
+    return simulator.run(_architecture(task), overrides=task.overrides)
 
 
 def _changed(task: Task) -> InputError:
@@ -123,7 +192,7 @@ def _stamp(workload: str) -> Stamp:
     return tuple((str(path), about.st_mtime_ns, about.st_size) for path, about in found)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _content_hash(workload: str, stamp: Stamp) -> str:
     del stamp  # only tells when to look again
     from pimsim.workload.files import load
@@ -132,8 +201,7 @@ def _content_hash(workload: str, stamp: Stamp) -> str:
     return content_hash(load(Path(workload), values=True))
 
 
-# One per process and way to run; a process works on points of few of them.
-@cache
+@lru_cache(maxsize=SIMULATORS_KEPT)
 def _simulator(run: Run, stamp: Stamp) -> "Simulator":
     del stamp  # only tells when to look again
     from pimsim.simulate import Simulator

@@ -15,9 +15,10 @@ Invoke = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sweep file in the current folder, whose points are not simulated."""
+    """A sweep file in the current folder, whose points are not simulated, nor its knee run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(executors, "evaluate", invented)
+    monkeypatch.setattr("pimsim.sweeps.keep_knees", lambda explored: {})
     path = tmp_path / "example.yaml"
     path.write_text(TEXT)
     return path

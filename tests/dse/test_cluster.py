@@ -45,7 +45,10 @@ def test_a_killed_worker_loses_and_doubles_nothing(sweep_file, tmp_path, monkeyp
 
         seen = 0
 
-        def start(self, total, done):
+        def start(self, total, known):
+            pass
+
+        def say(self, text):
             pass
 
         def advance(self, outcome):

@@ -65,3 +65,11 @@ def test_equal_designs_share_the_front_and_a_missing_value_keeps_one_off():
 def test_directions_must_fit_the_columns():
     with pytest.raises(ValueError, match="one direction for each column, got 1"):
         front(np.zeros((2, 2)), ("minimize",))
+
+
+def test_an_infinite_objective_is_the_best_or_the_worst_and_leaves_the_others_their_scale():
+    """A signal-to-noise ratio is infinite where nothing deviates."""
+    values = np.array([[np.inf, 9.0], [40.0, 2.0], [30.0, 1.0]])
+    assert knee(values, ("maximize", "minimize")) == 1
+    assert knee(np.array([[np.inf], [np.inf]]), ("maximize",)) == 0
+    assert knee(np.array([[-np.inf, 1.0], [5.0, 0.0]]), ("maximize", "minimize")) == 1

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from pimsim.dse import store as store_module
 from pimsim.dse.store import FILE, LEASE_S, Outcome, Store, StoreError
 
 WRITER = """
@@ -157,6 +159,17 @@ def test_a_damaged_file_is_refused_with_what_to_do(tmp_path):
     (tmp_path / FILE).write_text("this is a text file, and no database at all" * 40)
     with pytest.raises(StoreError, match="is damaged"):
         Store(tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="no ps")
+def test_a_process_is_told_by_when_it_began_also_without_proc():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    began = store_module._started_by_ps(process.pid)
+    assert began == store_module._started_by_ps(process.pid) != ""
+    assert ":" not in began
+    process.kill()
+    process.wait()
+    assert store_module._started_by_ps(process.pid) == ""
 
 
 def test_a_newer_store_is_refused(tmp_path):

@@ -109,6 +109,8 @@ WRONG = [
     ((CLOCK, "chip.clock_ghz: {from: 1, to: 2, point: 3}"), ":7: axes.*did you mean 'points'"),
     ((CLOCK, "z: {zip: {chip.tiles: [1, 2], chip.clock_ghz: [1.0]}}"), ":7: axes.*equally long"),
     ((CLOCK, "o: {options: {a: 3}}"), ":7: axes.*must be a section of paths"),
+    ((CLOCK, "design: {options: {a: {}}}"), ":7: axes.design: is a column that every frame has"),
+    ((CLOCK, "energy_uj: {options: {a: {}}}"), ":7: axes.energy_uj: is a column that every frame"),
     (("energy_uj", "energy"), r":8: objectives.energy: unknown metric 'energy'; did you mean"),
     (("samples: 4", "constraints: {area_mm2: {min: 2.0, max: 1.0}}"), "min .2.0. must not exceed"),
     (("samples: 4", "sampler: {model: random}"), "model 'random' takes points"),
@@ -148,3 +150,36 @@ def test_a_fixed_value_that_its_key_does_not_allow_is_seen_before_anything_runs(
     file = sweep_file(("samples: 4", "overrides: {chip.tiles: -5}"))
     with pytest.raises(ConfigError, match=r"example.yaml:9: overrides.*chip\.tiles: .*-5"):
         load_sweep(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            (CLOCK, f"{CLOCK}\n  pace: {{zip: {{chip.tiles: [4, 8], chip.clock_ghz: [0.5, 3.0]}}}}"),
+            "axes.pace: sets chip.clock_ghz, which axis 'chip.clock_ghz' sets, too",
+        ),
+        (
+            ("axes:", "overrides: {chip.clock_ghz: 1.0}\naxes:"),
+            "axes.chip.clock_ghz: sets chip.clock_ghz, which 'overrides' sets, too",
+        ),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_set_twice_in_every_design_is_seen_before_anything_runs(
+    sweep_file, change, message
+):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_sweep(sweep_file(change))
+
+
+def test_alternatives_may_set_what_another_axis_sets_in_some_designs(sweep_file):
+    alternatives = "kind: {options: {own: {}, fixed: {chip.clock_ghz: 1.0}}}"
+    assert count_of(load_sweep(sweep_file((CLOCK, f"{CLOCK}\n  {alternatives}")))) == 24
+
+
+def test_goals_that_no_workload_has_are_seen_before_anything_runs(sweep_file):
+    objectives = "objectives: {accuracy: maximize, energy_uj: minimize}"
+    goals = ("objectives: {energy_uj: minimize, latency_us: minimize}", objectives)
+    assert load_sweep(sweep_file(goals, ("[vit_digits]", "[vit_digits, bert_base]")))
+    with pytest.raises(ConfigError, match="objectives.accuracy: no workload here has weights and"):
+        load_sweep(sweep_file(goals, ("[vit_digits]", "[bert_base]")))

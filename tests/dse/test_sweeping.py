@@ -1,5 +1,7 @@
 """Sweeps from file to frame: the same whoever computes, however often they were interrupted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,7 +140,9 @@ def test_a_folder_whose_description_is_broken_says_what_to_do(sweep_file, tmp_pa
 
 def test_ten_thousand_points_are_a_frame_in_seconds(sweep_file, tmp_path, monkeypatch):
     """Only the bookkeeping: keys, store, frame, front."""
-    monkeypatch.setattr("pimsim.dse.sweeping.key_of", lambda task: repr(task.overrides))
+    monkeypatch.setattr(
+        "pimsim.dse.running.identified", lambda task: replace(task, key=repr(task.overrides))
+    )
     monkeypatch.setattr(executors, "evaluate", invented)
     many = ("points: 4}", "points: 5000}")
     file = sweep_file(many, (LEVELS, "[5, 9]"))

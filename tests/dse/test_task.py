@@ -7,7 +7,7 @@ import pytest
 
 from pimsim.config import workload_path
 from pimsim.config.bundled import architecture_path
-from pimsim.dse.task import Run, Task, evaluate, key_of
+from pimsim.dse.task import Run, Task, evaluate, identified
 from pimsim.errors import InputError
 
 RUN = Run(str(workload_path("vit_digits")), 0, 1, 1, 1, None, None, None)
@@ -22,16 +22,19 @@ def task(tmp_path):
 
 
 def test_the_key_is_that_of_the_content_not_of_the_path(task):
-    assert key_of(task) == key_of(replace(task, architecture=str(architecture_path("rap"))))
-    assert key_of(task) != key_of(replace(task, overrides=()))
-    assert key_of(task) != key_of(replace(task, run=replace(RUN, seed=1)))
+    assert (
+        identified(task).key
+        == identified(replace(task, architecture=str(architecture_path("rap")))).key
+    )
+    assert identified(task).key != identified(replace(task, overrides=())).key
+    assert identified(task).key != identified(replace(task, run=replace(RUN, seed=1))).key
 
 
 @pytest.mark.parametrize(
     ("before", "after"), [("node_nm: 28.0", "node_nm: 7.0"), ("node_nm: 28.0", "node_nm: many")]
 )
 def test_a_file_that_changes_under_a_sweep_is_an_error_not_an_outcome(task, before, after):
-    asked, path = replace(task, key=key_of(task)), architecture_path(task.architecture)
+    asked, path = replace(task, key=identified(task).key), architecture_path(task.architecture)
     text = path.read_text(encoding="utf-8")
     assert before in text
     path.write_text(text.replace(before, after), encoding="utf-8")
@@ -43,7 +46,7 @@ def test_a_workload_that_changes_is_read_again(task, tmp_path):
     folder = tmp_path / "vit_digits"
     copytree(RUN.workload, folder)
     moved = replace(task, run=replace(RUN, workload=str(folder)))
-    assert key_of(moved) == key_of(task)
+    assert identified(moved).key == identified(task).key
     described = folder / "graph.json"
     described.write_text(described.read_text().replace('"image-classification"', '"regression"', 1))
-    assert key_of(moved) != key_of(task)
+    assert identified(moved).key != identified(task).key
