@@ -21,6 +21,7 @@ from pimsim.cli import (
     gpu,
     quantize,
     recost,
+    report,
     run,
     show,
     sweep,
@@ -118,3 +119,4 @@ app.command("validate")(validate.validate)
 app.add_typer(gpu.app, name="gpu")
 app.command("compare")(compare.compare)
 app.command("sweep")(sweep.sweep)
+app.command("report")(report.report)

@@ -76,7 +76,9 @@ def draw(comparison: Comparison) -> Figure:
     rows = comparison.rows
     height = _MARGIN_IN + _ROW_IN * len(rows)
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH_IN + _WIDER_IN, height), layout="constrained")
+        figure = style.NotebookFigure(
+            figsize=(style.WIDTH_IN + _WIDER_IN, height), layout="constrained"
+        )
         axes = figure.subplots(1, 4, sharey=True)
         panels = (
             ("energy per input [µJ]", "energy_uj", True),

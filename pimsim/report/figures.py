@@ -20,11 +20,28 @@ from numpy.typing import NDArray
 
 from pimsim.records import Result
 from pimsim.report import frames, joules, style, timing_figures, timing_frames
+from pimsim.report.curve_figures import curves, heatmap
+from pimsim.report.design_figures import breakdown, sensitivity
 from pimsim.report.gantt import timeline
+from pimsim.report.labels import spread
+from pimsim.report.pareto_figures import pareto
 from pimsim.report.wording import metric_name, metric_value, number, percent
 from pimsim.units import PJ_PER_UJ, UM2_PER_MM2
 
-__all__ = ["accuracy", "area", "comparison", "draw_all", "energy", "latency", "timeline"]
+__all__ = [
+    "accuracy",
+    "area",
+    "breakdown",
+    "comparison",
+    "curves",
+    "draw_all",
+    "energy",
+    "heatmap",
+    "latency",
+    "pareto",
+    "sensitivity",
+    "timeline",
+]
 
 _MOST_BARS: Final = 14
 _HATCH: Final = "/////"
@@ -258,34 +275,6 @@ def comparison(baselines: pd.DataFrame) -> Figure:
         axes.set_ylabel("energy per input [µJ]")
         axes.set_title("Energy against time per input (lower left is better)")
     return figure
-
-
-def spread(positions: NDArray[np.float64], room: float) -> NDArray[np.float64]:
-    """Move positions apart until neighbours have ``room``, each cluster around its own middle.
-
-    Examples
-    --------
-    >>> spread(np.array([0.9, 0.5, 0.52]), 0.1).round(3).tolist()
-    [0.9, 0.46, 0.56]
-    """
-    order = np.argsort(positions, kind="stable")
-    clusters: list[list[int]] = []
-    for index in order.tolist():
-        clusters.append([index])
-        while len(clusters) > 1 and _overlap(clusters[-2], clusters[-1], positions, room):
-            last = clusters.pop()
-            clusters[-1] += last
-    moved = positions.copy()
-    for cluster in clusters:
-        steps = np.arange(len(cluster)) - (len(cluster) - 1) / 2
-        moved[cluster] = positions[cluster].mean() + room * steps
-    return moved
-
-
-def _overlap(low: list[int], high: list[int], positions: NDArray[np.float64], room: float) -> bool:
-    top = positions[low].mean() + room * (len(low) - 1) / 2
-    bottom = positions[high].mean() - room * (len(high) - 1) / 2
-    return bool(bottom - top < room)
 
 
 def _fractions(limits: tuple[float, float], values: "pd.Series[float]") -> NDArray[np.float64]:

@@ -125,7 +125,7 @@ def draw(mapped: MappedWorkload) -> Figure:
         legend_in=0.2 + _LINE_IN * -(-len(handles) // columns),
     )
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH_IN, page.height_in))
+        figure = style.NotebookFigure(figsize=(style.WIDTH_IN, page.height_in))
         for number in rounds:
             axes = figure.add_axes(page.place(number))
             _draw_tiles(axes, boxes[number], mapped, size, colors)

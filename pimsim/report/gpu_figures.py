@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from pimsim.baselines.roofline import Coefficients, Machine
 from pimsim.report import style
-from pimsim.report.figures import spread
+from pimsim.report.labels import spread
 from pimsim.report.wording import percent
 
 _BOUND_COLORS: Final = {

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 
 from pimsim.records import Result
 from pimsim.report import frames, style
-from pimsim.report.markup import drawing, paragraph, section
+from pimsim.report.markup import Section, drawing, paragraph, section
 from pimsim.report.wording import number, percent
 from pimsim.units import PJ_PER_UJ
 
@@ -146,17 +146,18 @@ def figure(table: pd.DataFrame) -> Figure:
     return drawn
 
 
-def page_section(result: Result, drawings: Mapping[str, str]) -> str:
+def page_section(result: Result, drawings: Mapping[str, str]) -> Section | None:
     """Return the section of the report: the figure, and the heat map with its sums."""
     table = joules(result)
     if table.empty:
-        return ""
+        return None
     share = percent(float(table["assumed_uj"].sum() / table["energy_uj"].sum()), 0)
     return section(
         "joules",
         "Where the joules go",
         paragraph(
-            "Energy per inference by kind of operation, summed over the layers, and by component. "
+            "Energy per inference in µJ, by kind of operation, summed over the layers, and by "
+            "component. "
             f"{share} of it rests on assumed numbers; the last column says how much of each row."
         ),
         drawing(drawings, "joules", "Energy by operation, stacked by component"),

@@ -19,6 +19,9 @@ _THEME: Final = {
 }
 """Colours of a figure that follow the page's light or dark scheme."""
 
+BREAK: Final = "\u200b"
+"""Zero-width space: where a line of a table may end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -27,6 +30,25 @@ class Column:
     title: str
     number: bool = False
     """Numbers are set to the right."""
+    prose: bool = False
+    """Sentences; wide enough to be read on a telephone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One titled part of a page, and its entry in the contents."""
+
+    name: str
+    title: str
+    parts: tuple[str, ...]
+    """HTML."""
+    short: str
+    """What the contents call it; empty if they leave it out."""
+
+    def html(self) -> str:
+        """Return it as HTML."""
+        inner = "\n".join((f"<h2>{escape(self.title)}</h2>", *self.parts))
+        return f'<section id="{escape(self.name)}">\n{inner}\n</section>'
 
 
 def table(
@@ -49,13 +71,14 @@ def table(
     total
         A last row under a rule.
     """
-    classes = [' class="right"' if column.number else "" for column in columns]
+    looks = ["right" if column.number else "prose" if column.prose else "" for column in columns]
+    classes = [f' class="{look}"' if look else "" for look in looks]
 
     def line(cells: Sequence[str], tag: str = "td", row_class: str = "") -> str:
         tags = ["th", *[tag] * (len(cells) - 1)]
         scope = ' scope="col"' if tag == "th" else ' scope="row"'
         inner = "".join(
-            f"<{name}{scope if name == 'th' else ''}{look}>{escape(cell)}</{name}>"
+            f"<{name}{scope if name == 'th' else ''}{look}>{_broken(cell)}</{name}>"
             for name, look, cell in zip(tags, classes, cells, strict=True)
         )
         return f"<tr{row_class}>{inner}</tr>"
@@ -78,7 +101,7 @@ def pairs(entries: Mapping[str, str]) -> str:
         f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>'
         for key, value in entries.items()
     )
-    return f'<div class="scroll"><table>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+    return f'<div class="scroll"><table class="pairs">\n<tbody>\n{rows}\n</tbody>\n</table></div>'
 
 
 def tile(name: str, value: str, unit: str = "", detail: str = "") -> str:
@@ -88,10 +111,31 @@ def tile(name: str, value: str, unit: str = "", detail: str = "") -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{shown}{below}</dd></div>"
 
 
+def breakable(text: str) -> str:
+    """Let a long dotted name in a table end a line behind any of its parts.
+
+    Examples
+    --------
+    >>> breakable("adc.columns_per_adc").split(BREAK)
+    ['adc.', 'columns_', 'per_', 'adc']
+    """
+    return re.sub(r"([._])(?=[^\W\d])", rf"\1{BREAK}", text)
+
+
+def _broken(text: str) -> str:
+    """Escape a text; where a line may end stands a tag, which is not copied with the text."""
+    return escape(text).replace(BREAK, "<wbr>")
+
+
 def paragraph(text: str, css_class: str = "") -> str:
     """Return a paragraph of plain text."""
     look = f' class="{css_class}"' if css_class else ""
     return f"<p{look}>{escape(text)}</p>"
+
+
+def heading(text: str) -> str:
+    """Return a heading inside a section."""
+    return f"<h3>{escape(text)}</h3>"
 
 
 def bullets(texts: Iterable[str]) -> str:
@@ -99,10 +143,45 @@ def bullets(texts: Iterable[str]) -> str:
     return "<ul>\n" + "\n".join(f"<li>{escape(text)}</li>" for text in texts) + "\n</ul>"
 
 
-def section(name: str, title: str, *parts: str) -> str:
-    """Return a titled section that the page's contents can point to."""
-    inner = "\n".join(part for part in parts if part)
-    return f'<section id="{name}">\n<h2>{escape(title)}</h2>\n{inner}\n</section>'
+def section(name: str, title: str, *parts: str, short: str = "") -> Section:
+    """Return a titled section; empty parts are left out.
+
+    Parameters
+    ----------
+    name
+        Its identifier, to which the contents point.
+    title
+        Its heading.
+    parts
+        HTML.
+    short
+        What the contents call it; the title when empty.
+    """
+    return Section(name, title, tuple(part for part in parts if part), short or title)
+
+
+def prefixed(section: Section, prefix: str, title: str = "", short: str = "") -> Section:
+    """Return a section under another name, so that a page can hold it twice.
+
+    Parameters
+    ----------
+    section
+        Of one of several results on a page.
+    prefix
+        What every identifier of it, and every reference to one, begins with.
+    title, short
+        Its heading and what the contents call it; as they were when empty.
+    """
+
+    def renamed(part: str) -> str:
+        part = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', part)
+        part = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", part)
+        return re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', part)
+
+    parts = tuple(renamed(part) for part in section.parts)
+    return Section(
+        f"{prefix}-{section.name}", title or section.title, parts, short or section.short
+    )
 
 
 def drawing(drawings: Mapping[str, str], name: str, description: str, caption: str = "") -> str:
@@ -137,4 +216,4 @@ def drawing(drawings: Mapping[str, str], name: str, description: str, caption: s
         inner = inner.replace(color, variable)
     inner = inner.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f"<figure>\n{inner.strip()}\n{below}</figure>"
+    return f'<figure id="figure-{name}">\n{inner.strip()}\n{below}</figure>'

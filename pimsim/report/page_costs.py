@@ -8,14 +8,14 @@ from typing import Final
 
 from pimsim.records import Result
 from pimsim.report import frames
-from pimsim.report.markup import Column, drawing, paragraph, section, table
+from pimsim.report.markup import Column, Section, drawing, heading, paragraph, section, table
 from pimsim.report.wording import number, percent
 from pimsim.units import PJ_PER_UJ, UM2_PER_MM2
 
 _SHOWN_OPS: Final = 12
 
 
-def energy(result: Result, drawings: Mapping[str, str]) -> str:
+def energy(result: Result, drawings: Mapping[str, str]) -> Section:
     """Energy by component and operation, and under the other cost variants."""
     variants = [
         (item.name, number(item.energy_uj), number(item.area_mm2), number(item.tops_per_w))
@@ -32,9 +32,9 @@ def energy(result: Result, drawings: Mapping[str, str]) -> str:
         "Energy",
         drawing(drawings, "energy", "Energy per inference by component"),
         _components_table(result, "energy_pj", "Energy [µJ]", PJ_PER_UJ),
-        "<h3>Operations that spend the most</h3>",
+        heading("Operations that spend the most"),
         _ops_table(result),
-        "<h3>Under other cost models</h3>" if len(variants) > 1 else "",
+        heading("Under other cost models") if len(variants) > 1 else "",
         table(columns, variants) if len(variants) > 1 else "",
         _adc_models(result),
     )
@@ -64,11 +64,11 @@ def _adc_models(result: Result) -> str:
     ]
     note = "Everything but the converters is costed as in the run."
     return (
-        "<h3>Under every model of converters</h3>" + table(columns, rows) + paragraph(note, "note")
+        heading("Under every model of converters") + table(columns, rows) + paragraph(note, "note")
     )
 
 
-def area(result: Result, drawings: Mapping[str, str]) -> str:
+def area(result: Result, drawings: Mapping[str, str]) -> Section:
     """Area by component, and how much of the chip the workload uses."""
     return section(
         "area",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pimsim.records import Result
 from pimsim.report import timing_frames
-from pimsim.report.markup import Column, drawing, paragraph, section, table
+from pimsim.report.markup import Column, Section, drawing, heading, paragraph, section, table
 from pimsim.report.wording import class_name, number, percent
 from pimsim.timing import analysis, power
 from pimsim.timing.bottleneck import bottleneck_sentence
@@ -27,7 +27,7 @@ _QUEUES: Final = (
 )
 
 
-def latency(result: Result, drawings: Mapping[str, str]) -> str:
+def latency(result: Result, drawings: Mapping[str, str]) -> Section:
     """Latency by what holds the critical path, use of the resources, timeline and power."""
     return section(
         "latency",
@@ -36,13 +36,13 @@ def latency(result: Result, drawings: Mapping[str, str]) -> str:
         _inferences_table(result),
         drawing(drawings, "latency", "Exclusive shares of the critical path"),
         _latency_table(result.latency_breakdown_us),
-        "<h3>Who is busy, and who queues</h3>",
+        heading("Who is busy, and who queues"),
         _classes_table(result),
         paragraph(_what_if_note(result), "note"),
         drawing(
             drawings, "utilisation", "Utilisation and queueing time by resource class", _QUEUES
         ),
-        "<h3>Timeline</h3>",
+        heading("Timeline"),
         drawing(drawings, "timeline", "Timeline of one inference by resource", _TIMELINE),
         _power(result, drawings),
     )
@@ -104,7 +104,7 @@ def _classes_table(result: Result) -> str:
         Column("Queueing, mean [µs]", number=True),
         Column("longest [µs]", number=True),
         Column("Holds the path", number=True),
-        Column("Latency without [µs]" if replayed else "Latency without [µs] ≥", number=True),
+        Column("Latency without [µs]" if replayed else "Latency without, ≥ [µs]", number=True),
     ]
 
     def cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -149,4 +149,4 @@ def _power(result: Result, drawings: Mapping[str, str]) -> str:
         f"{window_us} µs draw, wherever they begin, is {number(found.peak_mw)} mW."
     )
     figure = drawing(drawings, "power", "Power over time by what draws it", caption)
-    return f"<h3>Power over time</h3>\n{figure}"
+    return f"{heading('Power over time')}\n{figure}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pimsim import units
 from pimsim.records import Result
-from pimsim.report.markup import Column, paragraph, section, table
+from pimsim.report.markup import Column, Section, paragraph, section, table
 from pimsim.report.wording import number, percent
 
 
@@ -69,11 +69,11 @@ def _scope_of(op: str | None, attention: set[str]) -> str:
     return "attention" if op in attention else "rest"
 
 
-def page_section(result: Result) -> str:
-    """The section of a report; empty without an attention layer."""
+def page_section(result: Result) -> Section | None:
+    """The section of a report; none without an attention layer."""
     found = scopes(result)
     if not found:
-        return ""
+        return None
     rows = [
         (
             scope.name,
@@ -98,4 +98,5 @@ def page_section(result: Result) -> str:
             "Latencies are exclusive shares of the critical path."
         ),
         table(columns, rows),
+        short="Attention only",
     )

@@ -17,7 +17,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 import matplotlib as mpl
 from matplotlib import style as mpl_style
@@ -28,6 +28,8 @@ INK: Final = "#1a1f26"
 MUTED: Final = "#5b6673"
 RULE: Final = "#cfd6dd"
 PAPER: Final = "#ffffff"
+LIGHT: Final = "#fefefe"
+"""Text on a dark fill. Paper follows a page's light or dark scheme; a fill and this do not."""
 BLUE: Final = "#0072b2"
 ORANGE: Final = "#e08a00"
 GREEN: Final = "#009e73"
@@ -40,6 +42,8 @@ SERIES: Final = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
 WIDTH_IN: Final = 7.2
 """Width of every figure: a page's text width. [inch]"""
 PNG_DOTS_PER_INCH: Final = 160
+PICTURE_DOTS_PER_INCH: Final = 150
+"""Of what a vector figure holds as a picture, such as ten thousand dots."""
 
 _FONTS: Final = "'DejaVu Sans', Verdana, 'Bitstream Vera Sans', sans-serif"
 _SETTINGS: Final[dict[str, Any]] = {
@@ -77,6 +81,18 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
+@final
+class NotebookFigure(Figure):
+    """A figure that Jupyter draws when it is the last expression of a cell.
+
+    Jupyter draws matplotlib's own figures only once pyplot has been imported, which would keep each
+    of them and draw it in the user's style. This one hands over the SVG that reports have.
+    """
+
+    def _repr_svg_(self) -> str:
+        return to_svg(self)
+
+
 @contextmanager
 def applied() -> Iterator[None]:
     """Use pimsim's settings, whatever the user's matplotlibrc says, and put the old ones back."""
@@ -86,7 +102,7 @@ def applied() -> Iterator[None]:
 
 def new_figure(height_in: float) -> tuple[Figure, Axes]:
     """Return a figure of the common width with one axes; call inside :func:`applied`."""
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    figure = NotebookFigure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.add_subplot()
 
 
@@ -95,7 +111,7 @@ def to_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with applied():
-        figure.savefig(buffer, format="svg", metadata=nothing)
+        figure.savefig(buffer, format="svg", metadata=nothing, dpi=PICTURE_DOTS_PER_INCH)
     return buffer.getvalue().replace("'DejaVu Sans'", _FONTS)
 
 

@@ -48,7 +48,7 @@ def utilisation(classes: pd.DataFrame) -> Figure:
     """
     rows = np.arange(len(classes))
     with style.applied():
-        figure = Figure(
+        figure = style.NotebookFigure(
             figsize=(style.WIDTH_IN, 1.5 + _ROW_HEIGHT_IN * max(len(rows), 1)), layout="constrained"
         )
         used, queued = figure.subplots(1, 2, sharey=True, width_ratios=(1.0, 0.8))

@@ -4,6 +4,7 @@ Which question this module answers: *how many digits, which separators, which si
 """
 
 import math
+from collections.abc import Sequence
 
 from pimsim.records import NATS_PER_TOKEN
 
@@ -62,6 +63,39 @@ def percent(ratio: float, digits: int = 1) -> str:
     if ratio > 0 and float(text) == 0:
         text = f"<{10.0**-digits:.{digits}f}"
     return f"{text}{_THIN_SPACE}%"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Join texts as one does in a sentence.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    return " and ".join([", ".join(texts[:-1]), *texts[-1:]] if len(texts) > 1 else texts)
+
+
+def grouped(amount: int) -> str:
+    """Write a whole number in groups of three digits.
+
+    Examples
+    --------
+    >>> grouped(10_000).replace(_THIN_SPACE, " ")
+    '10 000'
+    """
+    return f"{amount:,}".replace(",", _THIN_SPACE)
+
+
+def count(amount: int, what: str) -> str:
+    """Write how many there are of something.
+
+    Examples
+    --------
+    >>> count(1, "design"), count(1200, "point").replace(_THIN_SPACE, " ")
+    ('1 design', '1 200 points')
+    """
+    return f"{grouped(amount)} {what}{'' if amount == 1 else 's'}"
 
 
 def times(ratio: float) -> str:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from pimsim.config import load_architecture
-from pimsim.config.bundled import bundled_architectures, bundled_workloads
+from pimsim.config.bundled import bundled_architectures, bundled_workloads, known_sweeps
 from pimsim.registry import REGISTRIES
 
 Invoke = Callable[..., Result]
@@ -19,7 +19,9 @@ def test_every_name_is_listed_once_on_a_line_of_its_own(invoke: Invoke) -> None:
     assert result.exit_code == 0
     listed = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")]
     models = [name for registry in REGISTRIES for name in registry]
-    assert listed == [*bundled_architectures(), *bundled_workloads(), *models]
+    assert listed == [
+        *bundled_architectures(), *bundled_workloads(), *known_sweeps(), *models,
+    ]  # fmt: skip
 
 
 def test_what_a_chip_is_stands_beside_its_name(invoke: Invoke) -> None:
@@ -29,11 +31,17 @@ def test_what_a_chip_is_stands_beside_its_name(invoke: Invoke) -> None:
     assert any("reconstructed" in note for note in load_architecture("rap").notes)
 
 
+def test_every_sweep_says_what_it_is_for(invoke: Invoke) -> None:
+    document = json.loads(invoke("list", "--format", "json").stdout)
+    assert {row["name"] for row in document["sweeps"]} == set(known_sweeps())
+    assert all(row["valid"] and len(row["description"]) > 10 for row in document["sweeps"])
+
+
 def test_json_holds_the_same_names(invoke: Invoke) -> None:
     result = invoke("list", "--format", "json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)
-    assert list(document) == ["architectures", "workloads", "models"]
+    assert list(document) == ["architectures", "workloads", "sweeps", "models"]
     names = {key: [entry["name"] for entry in entries] for key, entries in document.items()}
     assert names["architectures"] == list(bundled_architectures())
     assert names["workloads"] == list(bundled_workloads())

@@ -19,6 +19,7 @@ RunProcess = Callable[..., "subprocess.CompletedProcess[str]"]
 
 GOLDEN = Path(__file__).parent / "golden"
 VERBS = (
+    "report",
     "sweep",
     "run",
     "trace",

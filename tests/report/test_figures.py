@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from pimsim.report import figures, frames, style
+from pimsim.report import figures, frames, labels, style
 
 
 def texts(figure):
@@ -150,7 +150,7 @@ def test_comparison_labels_do_not_overlap(result):
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.3))
 def test_spread_labels_keep_their_order_and_room(positions, room):
-    moved = figures.spread(np.array(positions), room)
+    moved = labels.spread(np.array(positions), room)
     order = np.argsort(positions, kind="stable")
     assert np.all(np.diff(moved[order]) >= room - 1e-9)
     assert moved.mean() == pytest.approx(np.mean(positions), abs=1e-9)

@@ -39,6 +39,11 @@ def test_tables_escape_their_cells_and_mark_rows():
     assert '<tfoot><tr><th scope="row">total</th><td class="right">3</td></tr></tfoot>' in text
 
 
+def test_columns_of_sentences_are_told_from_others():
+    columns = [markup.Column("a"), markup.Column("b", prose=True)]
+    assert markup.table(columns, [("x", "y")]).count(' class="prose"') == 2
+
+
 def test_a_row_of_the_wrong_length_is_our_own_bug():
     with pytest.raises(ValueError, match="zip"):
         markup.table([markup.Column("a")], [("x", "y")])
@@ -49,4 +54,12 @@ def test_other_pieces_escape_too():
     assert "&lt;" in markup.tile("n", "<")
     assert "&lt;" in markup.paragraph("<")
     assert "&lt;" in markup.bullets(["<"])
-    assert "&lt;" in markup.section("s", "<")
+    assert "&lt;" in markup.heading("<")
+    assert "&lt;" in markup.section("s", "<").html()
+
+
+def test_a_section_leaves_empty_parts_out_and_has_a_name_for_the_contents():
+    whole = markup.section("s", "The title", "<p>a</p>", "", "<p>b</p>", short="Short")
+    assert whole.html() == '<section id="s">\n<h2>The title</h2>\n<p>a</p>\n<p>b</p>\n</section>'
+    assert whole.short == "Short"
+    assert markup.section("s", "The title").short == "The title"

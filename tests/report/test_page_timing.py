@@ -12,7 +12,8 @@ from pimsim.report import figures, page_timing, style
 
 def text_of(result):
     drawings = {name: style.to_svg(figure) for name, figure in figures.draw_all(result).items()}
-    plain = re.sub(r"<svg.*?</svg>", "", page_timing.latency(result, drawings), flags=re.DOTALL)
+    text = page_timing.latency(result, drawings).html()
+    plain = re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
     words = html.unescape(re.sub(r"<[^>]*>", " ", plain))
     spaces = str.maketrans("\u202f\u00a0\u2002", "   ")
     return re.sub(r"\s+", " ", words.translate(spaces))
