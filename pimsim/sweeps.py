@@ -14,6 +14,7 @@ from pimsim.dse.folder import KNEE_FOLDER, note, noted
 from pimsim.dse.knees import knees_of, why_none
 from pimsim.dse.running import SweepProgress
 from pimsim.dse.sweeping import Explored, explore
+from pimsim.errors import PimsimError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,8 @@ def keep_knees(explored: Explored) -> dict[str, str]:
     """Write the knee designs of a complete sweep into its folder, as results.
 
     ``sweep.json`` tells which points they are, and why a workload has none. Those that are there
-    already stay. An incomplete sweep, or one that is not kept, has none.
+    already stay. An incomplete sweep, or one that is not kept, has none, nor has one whose knee
+    fails where points do not: all cost variants are part of a whole result.
 
     Returns
     -------
@@ -75,15 +77,21 @@ def keep_knees(explored: Explored) -> dict[str, str]:
     asked, frame, folder = explored.asked, explored.frame, explored.folder
     if folder is None or not explored.complete:
         return {}
-    before, kept = noted(folder, "knees") or {}, {}
+    before, kept, refused = noted(folder, "knees") or {}, {}, {}
     for knee in knees_of(asked, frame):
         place = f"{KNEE_FOLDER}/{knee.name}"
         about = {"point": knee.point, "folder": place, "key": knee.key}
         if before.get(knee.workload) != about or not _holds_result(folder / place):
-            write(knee.result(), folder / place)
+            try:
+                result = knee.result()
+            except PimsimError as error:  # such as a cost variant that no point is judged by
+                reason = " ".join(str(error).split())
+                refused[knee.workload] = f"point {knee.point} has no whole result: {reason}"
+                continue
+            write(result, folder / place)
         kept[knee.workload] = about
     missing = {
-        workload: why_none(asked, frame, workload)
+        workload: refused.get(workload) or why_none(asked, frame, workload)
         for workload in asked.file.workloads
         if workload not in kept
     }

@@ -16,6 +16,8 @@ from jaxtyping import Int32, Int64, UInt16
 from numpy.typing import NDArray
 
 from pimsim.analog.bitsift import PACKINGS, SLICE_ROWS, PackedReads, check_packing, reads_max
+from pimsim.analog.margins import LISTED_ROWS_MAX
+from pimsim.errors import ModelRangeError
 
 LIST_ROWS: Final = 8
 """Rows of a list: those of no read are the row beyond the last."""
@@ -52,8 +54,14 @@ def list_reads(
 ) -> ReadLists:
     """Pack the ones of bit-vectors into reads of at most eight rows, and list these.
 
-    Needs compiled kernels; parameters and errors are those of
-    :func:`pimsim.analog.bitsift.pack_reads`.
+    Needs compiled kernels; parameters are those of :func:`pimsim.analog.bitsift.pack_reads`.
+
+    Raises
+    ------
+    NotFoundError
+        If no packing has this name.
+    ModelRangeError
+        As :func:`pimsim.analog.bitsift.pack_reads`, or if lists hold or number too few rows.
 
     Examples
     --------
@@ -66,6 +74,7 @@ def list_reads(
     check_packing(packing)
     planes, batch, rows = digits.shape
     most = reads_max(rows, active_rows=active_rows, slice_rows=slice_rows)
+    _check_listable(rows, active_rows)
     if packing == "bound":
         packing, slice_rows = "first_fit", max(1, rows)  # one slice: nothing has to be combined
     slice_rows = min(slice_rows, max(1, rows))
@@ -82,6 +91,13 @@ def list_reads(
         _JOB_VECTORS, capacity, _PLACES, reads, starts, stops, rows_of,
     )  # fmt: skip
     return ReadLists(reads, starts, stops, rows_of)
+
+
+def _check_listable(rows: int, active_rows: int) -> None:
+    if active_rows > LIST_ROWS:
+        raise ModelRangeError(f"a list holds {LIST_ROWS} rows, and active_rows is {active_rows}")
+    if rows > LISTED_ROWS_MAX:
+        raise ModelRangeError(f"lists number {LISTED_ROWS_MAX} rows at most, got {rows}")
 
 
 def lists_of(packed: PackedReads) -> ReadLists:

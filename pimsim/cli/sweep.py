@@ -65,6 +65,7 @@ def sweep(
     interrupted sweep goes on with --resume, a point that is known is free, one that fails is
     recorded and the others go on.
     """
+    from pimsim.dse.judging import knees
     from pimsim.dse.points import count_of
     from pimsim.dse.sweep_file import load_sweep
     from pimsim.dse.sweeping import explore
@@ -82,7 +83,7 @@ def sweep(
                 file, jobs=jobs, output=folder, resume=resume, limit=limit, dask=dask,
                 repair=repair, progress=progress,
             )  # fmt: skip
-        if not quiet and explored.complete:
+        if not quiet and explored.complete and knees(explored.frame, asked):
             typer.echo("running the knee design for its whole result", err=True)
         missing = keep_knees(explored)
     except (KeyboardInterrupt, SystemError) as error:
@@ -104,11 +105,13 @@ def sweep(
 
 
 def _announcement(asked: "Sweep", points: int) -> str:
+    from pimsim.cli.tables import count
+
     axes = ", ".join(
         f"{axis.name} ({len(axis.settings)})" if axis.span is None else axis.name
         for axis in asked.axes
     )
-    return f"sweep {asked.file.name}: {points} points over {axes}"
+    return f"sweep {asked.file.name}: {count(points, 'point')} over {axes}"
 
 
 @contextmanager
@@ -199,17 +202,20 @@ def _parts(
     head = Text(f"{asked.file.name}: {len(frame)} of {count_of(asked)} points", style="bold")
     if failed:
         head.append(f"\n{tables.count(failed, 'point')} failed, see column 'error'", "not bold")
+        first = frame.loc[frame["error"].notna()].iloc[0]
+        head.append(f"; the first, point {first['point']}: {first['error']}", "not bold")
     best = frame[on_front(frame, asked)].sort_values(next(iter(objectives), "point"))
     chosen = set(knees(frame, asked).values())
     columns = [axis.name for axis in asked.axes]
     shorter = (_short(name, columns) for name in columns)
-    table = tables.plain_table(f"{len(best)} designs that none beats", *shorter, *objectives, "")
+    title = f"{tables.count(len(best), 'design')} that none beats"
+    table = tables.plain_table(title, *shorter, *objectives, "")
     for place, row in best.head(SHOWN).iterrows():
         shown = (_shown_value(row[name]) for name in (*columns, *objectives))
         table.add_row(*shown, "knee" if place in chosen else "")
     work = Text(f"{explored.tally}, in {duration(seconds)}")
     files = Text(f"Files: {explored.folder}, see {FRAME}.csv", overflow="fold")
-    if explored.complete:
+    if explored.complete and len(missing) < len(asked.file.workloads):
         files.append(f" and the whole result of each knee in {KNEE_FOLDER}/")
     lacking = [Text(f"no knee for {name}: {reason}") for name, reason in missing.items()]
     return [head, Text(), table, Text(), *lacking, work, files]

@@ -78,7 +78,20 @@ def why_none(asked: Sweep, frame: "pd.DataFrame", workload: str) -> str:
     for name in asked.objectives:
         if left[name].isna().all():
             return f"no point of it has a value of {name}"
-    return "no point of it has all objectives and keeps the constraints"
+    broken = "; ".join(_never_kept(asked, left))
+    return f"no point of it has all objectives and keeps the constraints{broken and f' ({broken})'}"
+
+
+def _never_kept(asked: Sweep, points: "pd.DataFrame") -> Iterator[str]:
+    """Constraints that no point keeps, and how near one comes."""
+    for name, bounds in asked.file.constraints.items():
+        found = points[name].dropna()
+        if found.empty:
+            continue
+        if bounds.min is not None and (found < bounds.min).all():
+            yield f"{name} is never {bounds.min:g} or more, at most {found.max():.4g}"
+        if bounds.max is not None and (found > bounds.max).all():
+            yield f"{name} is never {bounds.max:g} or less, at least {found.min():.4g}"
 
 
 def folder_names(workloads: list[str]) -> Mapping[str, str]:

@@ -69,6 +69,17 @@ class Pace:
         return total / processes
 
 
+def counted(number: int, what: str) -> str:
+    """So many things.
+
+    Examples
+    --------
+    >>> counted(1, "point"), counted(12, "point")
+    ('1 point', '12 points')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time as people say it.
 
@@ -97,7 +108,7 @@ class Tally:
     did not take it from another point."""
 
     def __str__(self) -> str:
-        text = f"{self.computed} points computed, {self.known} known before"
+        text = f"{counted(self.computed, 'point')} computed, {self.known} known before"
         if not self.computed:
             return text
         parts = ", ".join(

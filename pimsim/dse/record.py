@@ -132,8 +132,18 @@ def _record(place: Path, described: Mapping[str, Any], frame: "pd.DataFrame") ->
         context=described["context"],
         knees={workload: place / about["folder"] for workload, about in knees.items()},
         knee_points={workload: about["point"] for workload, about in knees.items()},
-        without_knee=dict(described.get("without_knee", {})) if complete else {},
+        without_knee=_without_knee(described, knees) if complete else {},
     )
+
+
+def _without_knee(described: Mapping[str, Any], knees: Mapping[str, Any]) -> dict[str, str]:
+    """Why each workload that has no knee has none, folders that are gone included."""
+    gone = {
+        workload: f"{about['folder']} is not there; run the sweep again with --resume"
+        for workload, about in described["knees"].items()
+        if workload not in knees
+    }
+    return gone | dict(described.get("without_knee", {}))
 
 
 def _read_description(place: Path) -> dict[str, Any]:

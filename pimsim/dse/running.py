@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pimsim.dse.executors import Executor
 from pimsim.dse.metrics import HEADLINES
-from pimsim.dse.pace import Pace, Tally, duration
+from pimsim.dse.pace import Pace, Tally, counted, duration
 from pimsim.dse.points import Design, Point, count_of, designs, points_of
 from pimsim.dse.search import Search
 from pimsim.dse.store import Outcome, Store
@@ -174,7 +174,7 @@ class Running:
             if work.elsewhere and tasks:
                 if time.monotonic() - told > _REFRESH_S and self.progress is not None:
                     told = time.monotonic()
-                    waiting = f"{len(tasks)} points that another process computes"
+                    waiting = f"{counted(len(tasks), 'point')} that another process computes"
                     self.progress.say(f"waiting for {waiting} in {self.store.path}")
                 time.sleep(_POLL_S)
 
@@ -183,12 +183,13 @@ class Running:
         if self.progress is None:
             return
         families = len(set(map(_family, tasks.values())))
-        text = f"{len(tasks)} points to compute, {families} of them with values of their own"
+        points = counted(len(tasks), "point")
+        text = f"{points} to compute, {families} of them with values of their own"
         seconds = self._before.seconds(len(tasks), families, self.executor.processes)
         if seconds is None:
             self.progress.say(f"{text}; how long that takes is told when the first has ended")
         else:
-            basis = f"from {self._before.points} points known"
+            basis = f"from {counted(self._before.points, 'point')} known"
             self.progress.say(f"{text}: about {duration(seconds)}, {basis}")
 
     def _tell_time(self, tasks: Mapping[str, Task], begun: Set[Hashable]) -> None:
@@ -200,10 +201,9 @@ class Running:
         if seconds is None:
             return
         self._next_told = max(_SURE, self.pace.points + 1) if self._next_told < _SURE else _NEVER
-        basis = "1 point" if self._before.points == 1 else f"{self._before.points} points"
-        self.progress.say(
-            f"about {duration(seconds)} for {len(tasks)} more points, from {basis} measured"
-        )
+        basis = counted(self._before.points, "point")
+        left = counted(len(tasks), "more point")
+        self.progress.say(f"about {duration(seconds)} for {left}, from {basis} measured")
 
     def _note(self, points: Sequence[Point], outcome: Outcome, *, known: bool = False) -> None:
         for point in points:

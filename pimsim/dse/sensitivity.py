@@ -69,7 +69,7 @@ def sensitivity(
     ----------
     frame
         Of a sweep, or any table with one design per row; ``workload`` and ``seed`` may be axes,
-        too. Rows without a value of a metric (failed points) do not count for it.
+        too. Rows without a finite value of a metric (failed points) do not count for it.
     axes, metrics
         Columns of the frame; metrics are numbers.
     bins
@@ -118,7 +118,8 @@ def sensitivity(
     _check(frame, axes, metrics)
     rows = []
     for metric in metrics:
-        whole = frame[frame[metric].notna()]
+        known = np.isfinite(frame[metric].to_numpy(dtype=np.float64, na_value=np.nan))
+        whole = frame[known]
         levels = {axis: _levels(whole[axis], bins) for axis in axes}
         values = whole[metric].to_numpy(dtype=np.float64)
         together = _together(levels, _first_of_designs(whole, axes))

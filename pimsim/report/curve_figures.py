@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pimsim.errors import InputError
 from pimsim.report import quantities, scales, style
-from pimsim.report.quantities import check_columns, check_some, holds_numbers
+from pimsim.report.quantities import check_columns, check_some, finite, holds_numbers
 
 LINES_MAX: Final = 12
 """Lines in one figure that can still be told apart."""
@@ -45,7 +45,7 @@ def curves(
     Parameters
     ----------
     frame
-        One design per row. Rows without ``y`` (failed points) are left out.
+        One design per row. Rows without a finite ``y`` (failed points) are left out.
     x
         Column along the figure: numbers, or texts in the order in which they come.
     y
@@ -79,7 +79,7 @@ def curves(
     """
     optional = [name for name in (error,) if name is not None]
     check_columns(frame, [y, *optional, x, *([by] if by else [])], numbers=1 + len(optional))
-    shown = frame[frame[y].notna() & frame[x].notna()]
+    shown = frame[finite(frame[y]) & _placed(frame[x])]
     check_some(shown, x, y)
     _check_log(shown, x, wanted=log_x)
     _check_log(shown, y, wanted=log_y)
@@ -120,7 +120,8 @@ def heatmap(frame: pd.DataFrame, x: str, y: str, value: str, *, title: str = "")
     x, y
         Columns along the sides: numbers in ascending order, or texts as they come.
     value
-        Column of numbers that the shade tells; a cell without any (failed points) is crossed out.
+        Column of numbers that the shade tells; a cell without a finite one (failed points) is
+        crossed out.
     title
         Above the figure; absent: what is drawn.
 
@@ -144,7 +145,7 @@ def heatmap(frame: pd.DataFrame, x: str, y: str, value: str, *, title: str = "")
     across, names_x = _cells(frame[x], x)
     up, names_y = _cells(frame[y], y)
     values = frame[value].to_numpy(dtype=np.float64, na_value=np.nan)
-    known = ~np.isnan(values)
+    known = finite(frame[value])
     check_some(frame[known], value)
     sums, counts = np.zeros((2, len(names_y), len(names_x)))
     np.add.at(sums, (up[known], across[known]), values[known])
@@ -161,10 +162,10 @@ def heatmap(frame: pd.DataFrame, x: str, y: str, value: str, *, title: str = "")
         for row, column in np.argwhere(asked & (counts == 0)).tolist():
             axes.plot(column + 0.5, row + 0.5, "x", color=style.RED, markersize=7)
         if max(counts.shape) <= _WRITTEN_MAX:
-            _write(axes, means, value, frame[value])
+            _write(axes, means, value, frame[value][known])
         _sides(axes, (x, names_x), (y, names_y))
         bar = figure.colorbar(image, ax=axes, pad=0.02)
-        scales.dress(bar.ax.yaxis, value, frame[value], log=False)
+        scales.dress(bar.ax.yaxis, value, frame[value][known], log=False)
         bar.outline.set_visible(False)
         over = " and ".join(quantities.short_names((x, y)).values())
         axes.set_title(title or f"{quantities.capital(quantities.name(value))} over {over}")
@@ -173,6 +174,11 @@ def heatmap(frame: pd.DataFrame, x: str, y: str, value: str, *, title: str = "")
 
 def _short(column: str) -> str:
     return quantities.short_column(column)
+
+
+def _placed(column: pd.Series) -> NDArray[np.bool_]:
+    """Rows that have a place along the figure."""
+    return finite(column) if holds_numbers(column) else column.notna().to_numpy()
 
 
 def _check_log(frame: pd.DataFrame, column: str, *, wanted: bool) -> None:

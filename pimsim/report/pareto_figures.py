@@ -16,7 +16,7 @@ from pimsim.dse.pareto import Direction, front, knee
 from pimsim.errors import InputError
 from pimsim.report import quantities, scales, style
 from pimsim.report.labels import confined, spread
-from pimsim.report.quantities import check_columns, check_some
+from pimsim.report.quantities import check_columns, check_some, finite
 from pimsim.report.wording import grouped
 
 DRAWN_ONE_BY_ONE: Final = 400
@@ -50,9 +50,9 @@ def pareto(
     Parameters
     ----------
     frame
-        One design per row, such as a sweep's of one workload and seed. Rows without ``x`` or ``y``
-        (failed points) are left out; those whose column ``feasible`` is not true are drawn apart
-        and are on no front.
+        One design per row, such as a sweep's of one workload and seed. Rows without a finite ``x``
+        and ``y`` (failed points) are left out; those whose column ``feasible`` is not true are
+        drawn apart and are on no front.
     x, y
         Columns of numbers.
     objectives
@@ -83,10 +83,11 @@ def pareto(
     'energy per inference [µJ]'
     """
     labels = [label] if isinstance(label, str) else list(label or ())
+    check_columns(frame, (x, y), numbers=2)
     goals = quantities.directions(list(objectives or (x, y)), objectives)
     check_columns(frame, (*dict.fromkeys((x, y, *goals)), *labels), numbers=len({x, y, *goals}))
     check_one_workload(frame)
-    designs = frame[frame[[x, y]].notna().all(axis=1)].reset_index(drop=True)
+    designs = frame[finite(frame[x]) & finite(frame[y])].reset_index(drop=True)
     check_some(designs, x, y)
     feasible = feasible_rows(designs)
     values = designs[list(goals)].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)

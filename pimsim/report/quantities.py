@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pimsim.dse.pareto import Direction
 from pimsim.errors import InputError, nearest
@@ -307,6 +308,12 @@ def written_setting(value: object) -> str:
     if isinstance(value, Integral) or not isinstance(value, Real):
         return str(value)
     return f"{float(value):.4g}"
+
+
+def finite(column: "pd.Series") -> NDArray[np.bool_]:
+    """Rows of a column of numbers that a figure can show: neither missing nor infinite."""
+    marks: NDArray[np.bool_] = np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return marks
 
 
 def check_some(rows: pd.DataFrame, *columns: str) -> None:

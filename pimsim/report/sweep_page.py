@@ -80,7 +80,8 @@ def _tiles(record: SweepRecord, judged: Sequence[Judged]) -> str:
     ]
     for one in judged:
         where = f" ({one.workload})" if len(judged) > 1 else ""
-        tiles.append(markup.tile(f"On the front{where}", grouped(len(one.best)), "", "designs"))
+        designs = "design" if len(one.best) == 1 else "designs"
+        tiles.append(markup.tile(f"On the front{where}", grouped(len(one.best)), "", designs))
         if one.knee is None:
             continue
         for metric in one.objectives:

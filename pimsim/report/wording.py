@@ -23,9 +23,13 @@ def number(value: float, digits: int = 3) -> str:
     '1 234 567'
     >>> number(1.5e-7).replace(_THIN_SPACE, " ")
     '1.50 × 10⁻⁷'
+    >>> number(math.inf), number(-math.inf)
+    ('∞', '-∞')
     """
     if value == 0:
         return "0"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     exponent = math.floor(math.log10(abs(value)))
     if exponent < -4 or exponent > 9:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")

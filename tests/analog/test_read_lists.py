@@ -78,11 +78,17 @@ def test_jobs_move_no_list(monkeypatch):
         ({"packing": "first"}, NotFoundError, "unknown packing 'first'"),
         ({"active_rows": 0}, ModelRangeError, "active_rows must be 1 or more, got 0"),
         ({"slice_rows": 0}, ModelRangeError, "slice_rows must be 1 or more, got 0"),
+        ({"active_rows": 9}, ModelRangeError, "a list holds 8 rows, and active_rows is 9"),
     ],
 )
 def test_nonsense_is_an_error(options, error, message):
     with pytest.raises(error, match=message):
         list_reads(np.zeros((1, 1, 8), np.uint8), **{"active_rows": 8, **options})
+
+
+def test_more_rows_than_a_list_can_number_are_an_error():
+    with pytest.raises(ModelRangeError, match="lists number 65535 rows at most, got 65536"):
+        list_reads(np.zeros((1, 1, 65_536), np.uint8), active_rows=8)
 
 
 def test_inputs_are_packed_once_for_each_form(monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import Result
 
 from pimsim.dse import executors
+from pimsim.dse.judging import knees
+from pimsim.dse.sweeping import Explored
 from tests.dse.conftest import TEXT, invented
 
 Invoke = Callable[..., Result]
@@ -18,10 +20,15 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep file in the current folder, whose points are not simulated, nor its knee run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(executors, "evaluate", invented)
-    monkeypatch.setattr("pimsim.sweeps.keep_knees", lambda explored: {})
+    monkeypatch.setattr("pimsim.sweeps.keep_knees", _without_running)
     path = tmp_path / "example.yaml"
     path.write_text(TEXT)
     return path
+
+
+def _without_running(explored: Explored) -> dict[str, str]:
+    found = knees(explored.frame, explored.asked)
+    return {name: "there is none" for name in explored.asked.file.workloads if name not in found}
 
 
 def test_the_front_is_shown_and_the_frame_kept(invoke: Invoke, tmp_path: Path) -> None:
@@ -56,7 +63,16 @@ def test_failed_points_are_counted(invoke: Invoke, file: Path) -> None:
     file.write_text(TEXT.replace("[5, 9, 17]", "[5, 13]"))
     result = invoke("sweep", "example.yaml")
     assert result.exit_code == 0
-    assert "4 points failed, see column 'error'" in result.stdout
+    assert "4 points failed, see column 'error'; the first, point " in result.stdout
+    assert "MappingError: thirteen is refused" in result.stdout
+
+
+def test_without_a_front_no_knee_is_promised(invoke: Invoke, file: Path) -> None:
+    file.write_text(TEXT.replace("[5, 9, 17]", "[13]"))
+    result = invoke("sweep", "example.yaml")
+    assert "running the knee" not in result.stderr
+    assert "whole result of each knee" not in result.stdout
+    assert "0 designs that none beats" in result.stdout
 
 
 def test_an_interrupt_says_how_to_go_on(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """A sweep's folder is read back as what it was, or refused with what to do."""
 
 import json
+import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from pimsim.dse.knees import folder_names, knees_of, why_none
 from pimsim.dse.record import is_sweep, open_sweep
 from pimsim.dse.sweep_file import load_sweep
 from pimsim.dse.sweeping import explore
-from pimsim.errors import InputError
+from pimsim.errors import InputError, ModelRangeError
 from pimsim.sweeps import keep_knees, sweep
 
 BOUNDED = ("samples: 4", "constraints: {area_mm2: {max: 10.0}}\noverrides: {node_nm: 28.0}")
@@ -92,9 +94,33 @@ def test_no_front_no_knee_and_why(sweep_file, tmp_path, without_simulation, whol
     folder = tmp_path / "out"
     sweep(sweep_file(impossible), output=folder)
     assert open_sweep(folder).without_knee == {
-        "vit_digits": "no point of it has all objectives and keeps the constraints"
+        "vit_digits": "no point of it has all objectives and keeps the constraints "
+        "(area_mm2 is never 1 or less, at least 5)"
     }
     assert not whole
+
+
+def test_a_knee_that_fails_as_a_whole_is_told_and_the_frame_stays(
+    sweep_file, tmp_path, without_simulation, monkeypatch
+):
+    def refused(task):
+        raise ModelRangeError("variant 'paper' holds at 28 nm")
+
+    monkeypatch.setattr("pimsim.dse.knees.run_whole", refused)
+    assert len(sweep(sweep_file(), output=tmp_path / "out")) == 12
+    record = open_sweep(tmp_path / "out")
+    assert record.complete
+    assert record.knees == {}
+    told = record.without_knee["vit_digits"]
+    assert re.fullmatch(r"point \d+ has no whole result: variant 'paper' holds at 28 nm", told)
+
+
+def test_a_knee_whose_folder_is_gone_is_told(sweep_file, tmp_path, without_simulation, whole):
+    sweep(sweep_file(), output=tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "knee")
+    record = open_sweep(tmp_path / "out")
+    assert record.knees == {}
+    assert "knee/vit_digits is not there" in record.without_knee["vit_digits"]
 
 
 @pytest.mark.parametrize(

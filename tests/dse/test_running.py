@@ -86,7 +86,7 @@ def test_points_that_another_sweep_computes_are_waited_for_and_not_silently(
 
     def give_up(text):
         if text.startswith("waiting"):
-            assert text.startswith("waiting for 1 points that another process computes in ")
+            assert text.startswith("waiting for 1 point that another process computes in ")
             rows.execute("DELETE FROM claims")
             rows.commit()
 

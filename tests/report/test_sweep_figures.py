@@ -1,6 +1,7 @@
 """Figures of sweeps show every design where it belongs, and stay small however many there are."""
 
 import itertools
+import math
 import re
 
 import matplotlib as mpl
@@ -159,7 +160,7 @@ def test_wide_metrics_are_logarithmic():
 @pytest.mark.parametrize(
     ("change", "columns", "objectives", "message"),
     [
-        ({}, ("energy", "accuracy"), None, "which way is 'energy' better"),
+        ({}, (LEVELS, "accuracy"), None, f"which way is '{LEVELS}' better"),
         ({}, ("enrgy_uj", "accuracy"), {"enrgy_uj": "minimize"}, "did you mean 'energy_uj'"),
         ({"energy_uj": "?"}, ("energy_uj", "accuracy"), None, "'energy_uj' holds no numbers"),
         ({"workload": list("ab") * 8}, ("energy_uj", "accuracy"), None, "several workloads"),
@@ -348,3 +349,27 @@ def test_nothing_is_not_drawn():
     ):
         with pytest.raises(InputError, match="nothing to draw"):
             draw()
+
+
+@pytest.mark.parametrize("worst", [-math.inf, math.inf, math.nan])
+def test_a_value_that_no_axis_can_show_is_left_out(worst):
+    frame = pd.DataFrame({
+        "bits": [4, 6, 8], "rows": [1, 1, 2], "energy_uj": [1.0, 2.0, 3.0],
+        "logit_snr_db": [10.0, worst, 20.0],
+    })  # fmt: skip
+    offsets = figures.pareto(frame, "energy_uj", "logit_snr_db").axes[0].collections[0]
+    assert len(offsets.get_offsets()) == 2
+    line = figures.curves(frame, "bits", "logit_snr_db").axes[0].lines[0]
+    assert list(line.get_xdata()) == [4, 8]
+    cells = figures.heatmap(frame, "bits", "rows", "logit_snr_db").axes[0].texts
+    assert {float(cell.get_text()) for cell in cells} == {10.0, 20.0}
+    table = sensitivity(frame, ["bits"], ["logit_snr_db"])
+    assert table["points"].tolist() == [2]
+    with pytest.raises(InputError, match="nothing to draw"):
+        figures.pareto(frame.assign(logit_snr_db=worst), "energy_uj", "logit_snr_db")
+
+
+def test_a_column_that_is_not_there_is_told_before_its_direction():
+    frame = pd.DataFrame({"energy_uj": [1.0], "accuracy": [0.5]})
+    with pytest.raises(InputError, match="no column 'energy'; did you mean 'energy_uj'"):
+        figures.pareto(frame, "energy", "accuracy")
