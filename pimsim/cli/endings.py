@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+FAILED_STATUS: Final = 1
+"""A mistake in what was given, or nothing that came of it."""
 INTERRUPTED_STATUS: Final = 130
 """128 + SIGINT, as shells report it."""
 

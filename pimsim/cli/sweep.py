@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pimsim.cli.endings import INTERRUPTED_STATUS, is_interrupt
+from pimsim.cli.endings import FAILED_STATUS, INTERRUPTED_STATUS, is_interrupt
 from pimsim.cli.options import Format, OutputFormat, at_least
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def sweep(
 
     seconds = time.monotonic() - began
     tables.print_parts(lambda width: _parts(explored, missing, seconds))
+    if len(explored.frame) and explored.frame["error"].notna().all():
+        raise typer.Exit(FAILED_STATUS)
 
 
 def _announcement(asked: "Sweep", points: int) -> str:

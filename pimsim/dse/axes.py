@@ -142,11 +142,17 @@ def _axis(name: str, content: Any) -> Axis:
 def _values(where: KeyPath, name: str, values: list[Any]) -> Axis:
     if not values:
         raise _Refused(where, "has no values; give at least one")
-    seen = [_as_text(value) for value in values]
-    repeated = next((text for text in seen if seen.count(text) > 1), None)
+    seen = [_alike(value) for value in values]
+    repeated = next((value for value in values if seen.count(_alike(value)) > 1), None)
     if repeated is not None:
-        raise _Refused(where, f"has the value {repeated} twice; keep one of them")
+        raise _Refused(where, f"has the value {_as_text(repeated)} twice; keep one of them")
     return Axis(name, tuple(_setting(name, value) for value in values))
+
+
+def _alike(value: Any) -> Any:
+    """What is equal for values that set the same: 1 and 1.0, but not 1 and true."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number else _as_text(value)
 
 
 def _zip(where: KeyPath, name: str, content: Mapping[str, Any]) -> Axis:

@@ -211,7 +211,8 @@ class Store:
 
     def _damaged(self, what: object) -> StoreError:
         return StoreError(
-            f"{self.path}: is damaged ({what}); move the file away and run the sweep again, or "
+            f"{self.path}: is damaged ({what}); move the file away and run the sweep again "
+            f"with --resume, or "
             f"recover what is left with `sqlite3 {self.path} .recover`"
         )
 

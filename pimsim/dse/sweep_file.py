@@ -25,6 +25,7 @@ architecture file, with file and line.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -41,7 +42,7 @@ from pimsim.config.problems import in_order, translate
 from pimsim.dse.axes import Axis, Setting, override, read_axes
 from pimsim.dse.metrics import HEADLINES, OF_SAMPLES
 from pimsim.dse.pareto import Direction
-from pimsim.errors import ConfigError, nearest
+from pimsim.errors import ConfigError, NotFoundError, nearest
 from pimsim.workload.files import SAMPLES_FILE
 
 SWEEP_SCHEMA_VERSION: Final = 1
@@ -214,9 +215,11 @@ def load_sweep(name_or_path: str | os.PathLike[str]) -> Sweep:
     yaml_loader.check_version(document, SWEEP_SCHEMA_VERSION)
     axes = read_axes(document, document.problems)
     file = yaml_loader.validate(document, SweepFile)
-    base = architecture_path(file.architecture)
-    for workload in file.workloads:
-        workload_path(workload)
+    with _named_at(document, ("architecture",)):
+        base = architecture_path(file.architecture)
+    for place, workload in enumerate(file.workloads):
+        with _named_at(document, ("workloads", place)):
+            workload_path(workload)
     sweep = Sweep(file, axes, base)
     problems = [
         *_unmeasured(file, document), *_set_twice(sweep, document),
@@ -225,6 +228,15 @@ def load_sweep(name_or_path: str | os.PathLike[str]) -> Sweep:
     if problems:
         raise ConfigError(dict.fromkeys(str(problem) for problem in in_order(problems)))
     return sweep
+
+
+@contextmanager
+def _named_at(document: Document, where: KeyPath) -> Iterator[None]:
+    """A name that nothing has is told with its place."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(str(Problem(document.place(where), where, str(error)))) from None
 
 
 def _overrides(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from pimsim.errors import InputError
 from pimsim.report import quantities, scales, style
-from pimsim.report.quantities import check_columns, check_some, finite, holds_numbers
+from pimsim.report.quantities import (
+    check_columns,
+    check_one_workload,
+    check_some,
+    finite,
+    holds_numbers,
+)
 
 LINES_MAX: Final = 12
 """Lines in one figure that can still be told apart."""
@@ -63,8 +69,9 @@ def curves(
     Raises
     ------
     InputError
-        If a column is missing or empty, or holds no numbers where it must, an axis cannot be
-        logarithmic, or there would be more than :data:`LINES_MAX` lines.
+        If a column is missing or empty, or holds no numbers where it must, several workloads would
+        be averaged, an axis cannot be logarithmic, or there would be more than
+        :data:`LINES_MAX` lines.
 
     Notes
     -----
@@ -79,6 +86,8 @@ def curves(
     """
     optional = [name for name in (error,) if name is not None]
     check_columns(frame, [y, *optional, x, *([by] if by else [])], numbers=1 + len(optional))
+    if "workload" not in {x, by}:
+        check_one_workload(frame)
     shown = frame[finite(frame[y]) & _placed(frame[x])]
     check_some(shown, x, y)
     _check_log(shown, x, wanted=log_x)

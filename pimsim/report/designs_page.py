@@ -104,7 +104,19 @@ def _lead(work: str, results: Mapping[str, Result]) -> str:
     for what, name in best.items():
         owners.setdefault(name, []).append(what)
     told = listed([f"{name} has the {listed(what)}" for name, what in owners.items()])
-    return f"{count(len(results), 'design')} run {work}: {told}."
+    return f"{count(len(results), 'design')} run {work}: {told}.{_tie(scored)}"
+
+
+def _tie(scored: Mapping[str, Result]) -> str:
+    """Whether accuracies differ by less than two answers of those that were judged."""
+    judged = [result.accuracy for result in scored.values() if result.accuracy is not None]
+    if len(judged) < 2 or not all(accuracy.higher_is_better for accuracy in judged):
+        return ""
+    levels = sorted(_score(result) for result in scored.values())
+    fewest = min(accuracy.samples for accuracy in judged)
+    if levels[-1] - levels[-2] >= 2.0 / fewest:
+        return ""
+    return f" The two best accuracies are less than two of {fewest} answers apart: a tie."
 
 
 def _score(result: Result) -> float:

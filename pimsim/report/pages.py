@@ -21,6 +21,7 @@ FILE: Final = "report.html"
 _SEVERAL: Final = Path("pimsim-out")
 """Where the page of several folders goes unless told."""
 _HEAD_BYTES: Final = 4096
+_SUFFIXES: Final = (".html", ".htm")
 
 
 def render_page(paths: Sequence[str | os.PathLike[str]]) -> str:
@@ -93,10 +94,13 @@ def check_page_output(target: Path) -> None:
     Raises
     ------
     OutputError
-        If it is a folder, or a file that is no page of pimsim's.
+        If it is a folder, does not end in ``.html`` or ``.htm``, or is a file that is no page of
+        pimsim's.
     """
     if target.is_dir():
         raise OutputError(f"cannot write to {target}: it is a folder; name a file in it")
+    if target.suffix not in _SUFFIXES:
+        raise OutputError(f"cannot write to {target}: the page is HTML; end its name in .html")
     if not target.exists():
         return
     try:

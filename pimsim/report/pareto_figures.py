@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pimsim.dse.pareto import Direction, front, knee
-from pimsim.errors import InputError
 from pimsim.report import quantities, scales, style
 from pimsim.report.labels import confined, spread
-from pimsim.report.quantities import check_columns, check_some, finite
+from pimsim.report.quantities import check_columns, check_one_workload, check_some, finite
 from pimsim.report.wording import grouped
 
 DRAWN_ONE_BY_ONE: Final = 400
@@ -121,22 +120,6 @@ def feasible_rows(frame: pd.DataFrame) -> Bool[np.ndarray, " designs"]:
         return np.ones(len(frame), np.bool_)
     marks: Bool[np.ndarray, " designs"] = (frame["feasible"] == True).to_numpy(dtype=np.bool_)  # noqa: E712  (None is neither)
     return marks
-
-
-def check_one_workload(frame: pd.DataFrame) -> None:
-    """Refuse to set designs against each other that do different work.
-
-    Raises
-    ------
-    InputError
-        If the frame holds several workloads.
-    """
-    if "workload" in frame and frame["workload"].nunique() > 1:
-        found = ", ".join(str(name) for name in frame["workload"].unique())
-        raise InputError(
-            f"the frame holds several workloads ({found}), whose designs cannot be set against "
-            "each other; draw one: frame[frame['workload'] == ...]"
-        )
 
 
 def _dots(

@@ -326,3 +326,19 @@ def check_some(rows: pd.DataFrame, *columns: str) -> None:
     """
     if not len(rows):
         raise InputError(f"no row has a value of {listed(list(columns))}: nothing to draw")
+
+
+def check_one_workload(frame: pd.DataFrame) -> None:
+    """Refuse to set designs against each other that do different work.
+
+    Raises
+    ------
+    InputError
+        If the frame holds several workloads.
+    """
+    if "workload" in frame and frame["workload"].nunique() > 1:
+        found = ", ".join(str(name) for name in frame["workload"].unique())
+        raise InputError(
+            f"the frame holds several workloads ({found}), whose designs cannot be set against "
+            "each other; draw one: frame[frame['workload'] == ...]"
+        )

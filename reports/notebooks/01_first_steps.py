@@ -57,12 +57,13 @@ drawn["energy"]
 energy = pd.Series(result.energy_breakdown_uj).sort_values(ascending=False) / result.energy_uj
 assert set(energy.index[:3]) == {"mram.crossbar", "mram.adc", "tile_wires"}
 assert energy.iloc[:3].sum() > 0.6
+assert energy["mram.adc"] < min(energy["tile_wires"], energy["mram.crossbar"])
 energy.head(5).round(3)
 
 # %% [markdown]
 # Three parts take most of it: wires between a tile's buffer and its arrays, cells that conduct,
 # and the converters that read them. Converters come third only, since one of nine levels needs
-# eight comparators, where one of eight bits would need 255. That wires come first is an
+# eight comparators, where one of eight bits would need 255. That wires take as much as cells is an
 # artefact worth knowing: a tile of RAP holds hundreds of arrays, so that a bit travels
 # millimetres, while this small network uses about a thousandth of the cells.
 

@@ -133,6 +133,7 @@ assert gains["energy.mram.adc_uj"] > 0
 assert gains["energy.mram.crossbar_uj"] > 0
 assert over_rap["latency_us"]["without eMSB-Q"] < 0.9
 assert over_rap["energy_uj"]["without eMSB-Q"] > 1.05
+assert floating["area_mm2"] > 1.05 * rap["area_mm2"]
 for part in ("latency.mram.reads_us", "latency.units.layer_norm_us"):
     assert rap[part] > 1.2 * floating[part]
 

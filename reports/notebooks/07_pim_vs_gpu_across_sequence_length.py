@@ -183,6 +183,7 @@ figures.curves(
 late = machines.pivot(index="tokens", columns="machine", values="latency_us")
 slower = late[CHIP] / late["A100, INT8, batch 1"]
 assert (slower > 5).all()
+assert all((late[CHIP] > late[name]).all() for name in late if name.endswith("batch 1"))
 assert slower.is_monotonic_increasing
 assert late.loc[64, CHIP] < late.loc[64, "A100, INT8, best batch"]
 assert chip.macros["mram"].crossbar.active_rows == 8

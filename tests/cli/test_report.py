@@ -36,6 +36,12 @@ def test_another_file_is_not_replaced(invoke: Invoke, swept: Path, tmp_path: Pat
     assert target.read_text(encoding="utf-8") == "chapter 1"
 
 
+def test_a_page_is_called_what_it_is(invoke: Invoke, swept: Path, tmp_path: Path) -> None:
+    result = invoke("report", swept, "--output", tmp_path / "page.pdf")
+    assert result.exit_code == 1
+    assert "page.pdf: the page is HTML; end its name in .html" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -73,6 +73,7 @@ def test_without_a_front_no_knee_is_promised(invoke: Invoke, file: Path) -> None
     assert "running the knee" not in result.stderr
     assert "whole result of each knee" not in result.stdout
     assert "0 designs that none beats" in result.stdout
+    assert result.exit_code == 1  # every point failed
 
 
 def test_an_interrupt_says_how_to_go_on(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,7 @@ WRONG = [
     ((LEVELS, "macros.mram.adc.levels: [5, 1]"), r":6: axes.*must be at least 2 \(found 1\)"),
     ((LEVELS, "macros.mram.adc.levels: []"), ":6: axes.*has no values; give at least one"),
     ((LEVELS, "macros.mram.adc.levels: [5, 9, 5]"), ":6: axes.*has the value 5 twice"),
+    ((CLOCK, "chip.clock_ghz: [1, 2.0, 1.0]"), ":7: axes.*has the value 1 twice"),
     ((LEVELS, "macros.mram.adc.levels: 5"), ":6: axes.*must be a list of values"),
     ((CLOCK, "chip.clock_ghz: {from: 2, to: 1}"), r":7: axes.*'from' \(2\) must be less than 'to'"),
     ((CLOCK, "chip.clock_ghz: {from: 1, to: x}"), ":7: axes.*.to: must be a number"),
@@ -132,9 +133,11 @@ def test_a_mistake_is_found_before_anything_runs(sweep_file, change, message):
 def test_names_that_nothing_has_are_found_too(sweep_file):
     with pytest.raises(NotFoundError, match="no sweep is called 'nothing'"):
         load_sweep("nothing")
-    with pytest.raises(NotFoundError, match="no workload is called 'vit_digit'; did you mean"):
+    with pytest.raises(
+        NotFoundError, match=r":4: workloads\[0\]: no workload is called 'vit_digit'; did"
+    ):
         load_sweep(sweep_file(("vit_digits", "vit_digit")))
-    with pytest.raises(NotFoundError, match="no architecture is called 'rapp'"):
+    with pytest.raises(NotFoundError, match=r":3: architecture: no architecture is called 'rapp'"):
         load_sweep(sweep_file(("architecture: rap", "architecture: rapp")))
 
 

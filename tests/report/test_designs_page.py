@@ -53,6 +53,11 @@ def test_the_lead_says_who_is_best_in_what(text):
     assert "rap has the best accuracy, shortest latency and smallest area" in text
 
 
+def test_accuracies_an_answer_apart_are_a_tie(text):
+    """Both have the same accuracy here."""
+    assert re.search(r"The two best accuracies are less than two of \d+ answers apart: a tie", text)
+
+
 def test_ratios_are_over_the_first(page):
     start = page.index('<section id="designs">')
     row = re.search(r"<th[^>]*>conventional</th>(.*?)</tr>", page[start:])[1]

@@ -373,3 +373,10 @@ def test_a_column_that_is_not_there_is_told_before_its_direction():
     frame = pd.DataFrame({"energy_uj": [1.0], "accuracy": [0.5]})
     with pytest.raises(InputError, match="no column 'energy'; did you mean 'energy_uj'"):
         figures.pareto(frame, "energy", "accuracy")
+
+
+def test_curves_do_not_average_over_workloads():
+    frame = pd.concat([grid().assign(workload=name) for name in ("a", "b")])
+    with pytest.raises(InputError, match=r"the frame holds several workloads \(a, b\)"):
+        figures.curves(frame, LEVELS, "energy_uj")
+    assert len(figures.curves(frame, LEVELS, "energy_uj", by="workload").axes[0].lines) >= 2
