@@ -14,9 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from pimsim.analog.intrinsics import _I1, _I8, _I16, _I64, _llvm, _load, _splat, _store
-
-LIST_ROWS: Final = 8
-"""Rows of a list."""
+from pimsim.analog.margins import READ_ROWS_MAX
 
 LINE_BYTES: Final = 64
 """Bytes of a line: 512 columns of one-bit cells."""
@@ -43,11 +41,11 @@ def list_ones(typing_context, digits, places, base, rows):
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         del context, signature
         digits, places, base, rows = arguments
-        kind = ir.VectorType(_I16, LIST_ROWS)
+        kind = ir.VectorType(_I16, READ_ROWS_MAX)
         held = _load(builder, digits, _I64)
         pattern = builder.lshr(builder.mul(held, _I64(_BITS_OF_BYTES)), _I64(56))
         place = builder.add(places, builder.shl(pattern, _I64(4)))
-        first = _splat(builder, builder.trunc(base, _I16), LIST_ROWS)
+        first = _splat(builder, builder.trunc(base, _I16), READ_ROWS_MAX)
         _store(builder, builder.add(_load(builder, place, kind), first), rows)
         return _llvm(builder, "llvm.ctpop.i64", _I64, held)
 
@@ -61,10 +59,10 @@ def copy_rows(typing_context, rows, count, target):
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, count, target = arguments
-        kind = ir.VectorType(_I16, LIST_ROWS)
-        numbers = ir.Constant(kind, list(range(LIST_ROWS)))
+        kind = ir.VectorType(_I16, READ_ROWS_MAX)
+        numbers = ir.Constant(kind, list(range(READ_ROWS_MAX)))
         own = builder.icmp_signed(
-            "<", numbers, _splat(builder, builder.trunc(count, _I16), LIST_ROWS)
+            "<", numbers, _splat(builder, builder.trunc(count, _I16), READ_ROWS_MAX)
         )
         chosen = builder.select(own, _load(builder, rows, kind), _load(builder, target, kind))
         _store(builder, chosen, target)
@@ -80,7 +78,7 @@ def fill_rows(typing_context, row, target):
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row, target = arguments
-        _store(builder, _splat(builder, builder.trunc(row, _I16), LIST_ROWS), target)
+        _store(builder, _splat(builder, builder.trunc(row, _I16), READ_ROWS_MAX), target)
         return context.get_dummy_value()
 
     return signature, generate
@@ -89,7 +87,7 @@ def fill_rows(typing_context, row, target):
 def _lines_of(builder: Any, rows: Any, base: Any, stride: int) -> list[Any]:
     """Addresses of the lines of the eight rows of a list."""
     addresses = []
-    for index in range(LIST_ROWS):
+    for index in range(READ_ROWS_MAX):
         row = builder.zext(_load(builder, builder.add(rows, _I64(2 * index)), _I16), _I64)
         addresses.append(builder.add(base, builder.mul(row, _I64(stride))))
     return addresses
@@ -132,7 +130,7 @@ def add_columns(typing_context, cells, rows, reads, seen):
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         cells, rows, reads, seen = arguments
         kind = ir.VectorType(_I64, LINE_BYTES // 8)
-        lines = [builder.add(seen, _I64(LINE_BYTES * k)) for k in range(LIST_ROWS)]
+        lines = [builder.add(seen, _I64(LINE_BYTES * k)) for k in range(READ_ROWS_MAX)]
         starts = [_load(builder, line, kind) for line in lines]
         before = builder.block
         loop, after = (builder.append_basic_block(name) for name in ("count", "counted"))

@@ -17,12 +17,11 @@ import numpy as np
 from pimsim.analog import kernels
 from pimsim.analog.kernels import compiled
 from pimsim.analog.kernels_bitsift import BEST_FIT, FIRST_FIT, best_fit, consecutive
+from pimsim.analog.margins import READ_ROWS_MAX
 
 if kernels.COMPILED:
     from pimsim.analog.intrinsics import lowest_bit
     from pimsim.analog.intrinsics_packed import copy_rows, fill_rows, list_ones
-
-LIST_ROWS: Final = 8
 
 _UNCONDITIONAL_MAX: Final = 8
 """Pieces of a slice up to which copying all is faster than asking how many there are."""
@@ -66,7 +65,7 @@ def list_reads(
     pieces = largest // active_rows
     for job in numba.prange((vectors + job_vectors - 1) // job_vectors):
         # room for a whole list after the last one, and for pieces that are too much
-        ones = np.zeros(rows + active_rows * pieces + 2 * LIST_ROWS, np.uint16)
+        ones = np.zeros(rows + active_rows * pieces + 2 * READ_ROWS_MAX, np.uint16)
         ends, residues = np.zeros(slices + 1, np.int64), np.zeros(slices, np.int64)
         numbered, filled = np.zeros(slices, np.int64), np.zeros(slices, np.int64)
         rooms = np.zeros(slices // _WORD_BINS + 1, np.uint64)
@@ -135,11 +134,11 @@ def find_ones(digits, digits_at, places_at, slice_rows, ones, ones_at, ends):
     found, row = np.int64(0), 0
     for index in range(ends.size - 1):
         stop = min(row + slice_rows, digits.size)
-        while row + LIST_ROWS <= stop:
+        while row + READ_ROWS_MAX <= stop:
             found += list_ones(
                 digits_at + np.uintp(row), places_at, row, ones_at + np.uintp(2 * found)
             )
-            row += LIST_ROWS
+            row += READ_ROWS_MAX
         while row < stop:
             ones[found] = row
             found += np.int64(digits[row])
@@ -162,7 +161,7 @@ def first_fit(residues, numbered, rooms, active_rows):
         if size == 0:
             numbered[index] = 0
             continue
-        missing = _ONES * np.uint64(LIST_ROWS - size)
+        missing = _ONES * np.uint64(READ_ROWS_MAX - size)
         word = 0
         fitting = (rooms[0] + missing) & _EIGHTS
         while fitting == 0:

@@ -19,13 +19,11 @@ from pimsim.analog import kernels
 from pimsim.analog.cells import CURRENT_ONE
 from pimsim.analog.kernels import compiled
 from pimsim.analog.kernels_currents import convert_one
+from pimsim.analog.margins import LINE_LANES
 
 if kernels.COMPILED:
     from pimsim.analog.intrinsics import lowest_bit
     from pimsim.analog.intrinsics_packed import add_columns, beyond_in_block, next_beyond
-
-LINE_LANES: Final = 512
-"""Columns of a line."""
 
 _BLOCKS: Final = 8
 _BLOCK_LANES: Final = 64

@@ -21,7 +21,7 @@ from pimsim.analog.converter_tables import ConverterTables
 from pimsim.config.macros import Macro
 
 READ_ROWS_MAX: Final = 8
-"""Rows of a read that the kernel adds at once."""
+"""Rows of a read that the kernels add at once, and of a list of rows that they read."""
 
 LISTED_ROWS_MAX: Final = (1 << 16) - 1
 """Rows of a block that lists number in 16 bits, together with the row beyond the last."""

@@ -16,11 +16,8 @@ from jaxtyping import Int32, Int64, UInt16
 from numpy.typing import NDArray
 
 from pimsim.analog.bitsift import PACKINGS, SLICE_ROWS, PackedReads, check_packing, reads_max
-from pimsim.analog.margins import LISTED_ROWS_MAX
+from pimsim.analog.margins import LISTED_ROWS_MAX, READ_ROWS_MAX
 from pimsim.errors import ModelRangeError
-
-LIST_ROWS: Final = 8
-"""Rows of a list: those of no read are the row beyond the last."""
 
 _JOB_VECTORS: Final = 128
 """Vectors of one parallel job; results do not depend on it."""
@@ -85,7 +82,7 @@ def list_reads(
     jobs = -(-batch // _JOB_VECTORS)
     reads = np.zeros((planes, batch), np.int32)
     starts, stops = np.zeros(batch, np.int64), np.zeros(batch, np.int64)
-    rows_of = np.empty((jobs * capacity, LIST_ROWS), np.uint16)
+    rows_of = np.empty((jobs * capacity, READ_ROWS_MAX), np.uint16)
     kernels.list_reads(
         np.ascontiguousarray(digits), active_rows, slice_rows, PACKINGS.index(packing),
         _JOB_VECTORS, capacity, _PLACES, reads, starts, stops, rows_of,
@@ -94,8 +91,10 @@ def list_reads(
 
 
 def _check_listable(rows: int, active_rows: int) -> None:
-    if active_rows > LIST_ROWS:
-        raise ModelRangeError(f"a list holds {LIST_ROWS} rows, and active_rows is {active_rows}")
+    if active_rows > READ_ROWS_MAX:
+        raise ModelRangeError(
+            f"a list holds {READ_ROWS_MAX} rows, and active_rows is {active_rows}"
+        )
     if rows > LISTED_ROWS_MAX:
         raise ModelRangeError(f"lists number {LISTED_ROWS_MAX} rows at most, got {rows}")
 
@@ -117,7 +116,7 @@ def lists_of(packed: PackedReads) -> ReadLists:
     number = first_of[plane, vector] + packed.read_of[plane, vector, row]
     order = np.argsort(number, kind="stable")  # rows of a read stay in order
     own = number[order]
-    rows_of = np.full((int(totals.sum()), LIST_ROWS), rows, np.uint16)
+    rows_of = np.full((int(totals.sum()), READ_ROWS_MAX), rows, np.uint16)
     rows_of[own, np.arange(len(own)) - np.searchsorted(own, own)] = row[order]
     return ReadLists(packed.reads, stops - totals, stops, rows_of)
 
@@ -126,7 +125,7 @@ def _places() -> NDArray[np.uint16]:
     """Positions of the ones of every byte, one after another: (256, 8)."""
     bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
     byte, place = np.nonzero(bits)
-    places = np.zeros((256, LIST_ROWS), np.uint16)
+    places = np.zeros((256, READ_ROWS_MAX), np.uint16)
     places[byte, np.cumsum(bits, axis=1)[byte, place] - 1] = place
     return places
 
